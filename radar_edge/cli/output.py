@@ -1,0 +1,27 @@
+"""What every command shares: where text goes, the last line of JSON, tables. Knows no command.
+
+With --json the last line on stdout is one JSON document; everything else goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line on stdout.")]
+
+console = Console(stderr=True, highlight=False)
+"""Progress and messages for people."""
+
+
+def say(text: str) -> None:
+    console.print(text, markup=False)
+
+
+def print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, sort_keys=True, allow_nan=False) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,140 @@
+"""Configuration files as frozen models, validated as a whole. Knows no device and opens nothing but the file.
+
+Every fault is listed at once, an unknown key is refused, units are in the names, and nothing is repaired.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from radar_edge.errors import ConfigError
+
+
+class Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReplayCamera(Config):
+    """Plays image files as if a camera delivered them: trigger n shows the n-th file of the folder."""
+
+    backend: Literal["replay"]
+    camera_id: str
+    modality: str
+    fps: float = Field(gt=0, le=1000)
+    files: tuple[Path, ...] | None = Field(default=None, description="images in order of their triggers")
+    folder: Path | None = Field(default=None, description="or a folder whose images are played in the order of names")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ReplayCamera:
+        if (self.files is None) == (self.folder is None):
+            raise ValueError("give either files or folder")
+        return self
+
+
+class SyntheticCamera(Config):
+    """A camera that draws noise: load and failure tests without images."""
+
+    backend: Literal["synthetic"]
+    camera_id: str
+    modality: str
+    fps: float = Field(gt=0, le=1000)
+    height: int = Field(ge=16, le=8192)
+    width: int = Field(ge=16, le=8192)
+    channels: Literal[1, 3] = 1
+    bit_depth: Literal[8, 16] = 8
+    seed: int = 0
+
+
+Camera = Annotated[ReplayCamera | SyntheticCamera, Field(discriminator="backend")]
+
+
+class HealthConfig(Config):
+    """When a camera counts as failed and as well again. Periods are those of its nominal rate."""
+
+    tolerated_drops: int = Field(default=1, ge=0, le=100, description="a camera is FAILED (this + 1.5) periods late")
+    recover_frames: int = Field(default=5, ge=1, le=1000, description="good frames in a row until it is OK again")
+    frozen_frames: int = Field(default=3, ge=2, le=1000, description="equal frames in a row that mean FROZEN")
+
+
+class RoutingConfig(Config):
+    """What to do with a part when not every modality delivered."""
+
+    degraded: Literal["may_pass", "reject_all", "stop"] = Field(description="must be said: there is no default")
+    subsets: tuple[str, ...] | None = Field(
+        default=None, description="slugs that may judge; default: all of the bundle"
+    )
+
+
+class PlcConfig(Config):
+    """The serial link to the PLC."""
+
+    driver: Literal["modbus-slave"]
+    port: str = Field(description="device path of the serial port")
+    baud: int = Field(default=115200, ge=1200, le=4_000_000)
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: Literal[1, 2] = 1
+    unit_id: int = Field(default=1, ge=1, le=247)
+    input_base: int = Field(default=0, ge=0, le=65000, description="address of our first input register")
+    holding_base: int = Field(default=0, ge=0, le=65000, description="address of the PLC's first holding register")
+    heartbeat_timeout_ms: float = Field(default=1000, gt=0, description="PLC heartbeat older than this: link is lost")
+
+
+class JournalConfig(Config):
+    path: Path
+    journal_grace_s: float = Field(default=5.0, ge=0, description="a dead journal stops PASS after this time")
+
+
+class LineConfig(Config):
+    """line.yaml: one inspection line."""
+
+    schema_version: Literal[1]
+    bundle: Path
+    engine: Literal["onnxruntime", "tensorrt"]
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    threads: int = Field(default=1, ge=1, le=64)
+    deadline_ms: float = Field(gt=0, description="from trigger receipt to the last byte on the wire")
+    pair_wait_ms: float = Field(gt=0, description="how long a trigger waits for a frame of a camera that is not FAILED")
+    cameras: tuple[Camera, ...] = Field(min_length=1)
+    health: HealthConfig = HealthConfig()
+    routing: RoutingConfig
+    plc: PlcConfig
+    journal: JournalConfig
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LineConfig:
+        for what, names in (
+            ("camera_id", [camera.camera_id for camera in self.cameras]),
+            ("modality", [camera.modality for camera in self.cameras]),
+        ):
+            if len(set(names)) != len(names):
+                raise ValueError(f"two cameras have the same {what}")
+        if self.pair_wait_ms >= self.deadline_ms:
+            raise ValueError(f"pair_wait_ms ({self.pair_wait_ms:g}) must be below deadline_ms ({self.deadline_ms:g})")
+        return self
+
+
+AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
+
+
+def load_config(model: type[AnyConfig], path: Path) -> AnyConfig:
+    """Read a YAML file into `model`. Relative paths stay relative: see resolve_paths. Raises ConfigError."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}", found=str(error)) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML", found=" ".join(str(error).split())) from error
+    return validate(model, document, str(path))
+
+
+def validate(model: type[AnyConfig], document: Any, source: str) -> AnyConfig:
+    """Build `model` from plain data. Raises ConfigError that lists every fault with its place in `source`."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        faults = [f"{'.'.join(str(p) for p in e['loc']) or 'file'}: {e['msg']}" for e in error.errors()]
+        raise ConfigError(f"{source} has {len(faults)} fault(s)", faults=faults, next_step="mend them all") from error

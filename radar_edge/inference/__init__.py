@@ -1,0 +1,1 @@
+"""Runners: one engine behind one seam, whichever library executes it."""

@@ -1,0 +1,55 @@
+"""Package metadata. Tool settings stand in pyproject.toml; exact versions in constraints/."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+VERSION = "0.1.0"
+
+# The Jetson's OpenCV is the system's, built with GStreamer; the wheel has none (docs/jetson.md).
+OPENCV = 'opencv-python>=4.8; platform_system != "Linux" or platform_machine != "aarch64"'
+
+BASE = [
+    "numpy>=1.26",
+    "pydantic>=2.8",
+    "typer>=0.12",
+    "rich>=13",
+    "PyYAML>=6",
+    "pyserial>=3.5",
+    "cryptography>=42",
+    OPENCV,
+]
+
+EXTRAS = {
+    "ort": ["onnxruntime>=1.22"],
+    "trt": ["tensorrt>=10.3", "pycuda>=2025.1.2"],
+    "cuda-python": ["cuda-python>=12.6"],
+    "train": ["torch>=2.8", "scipy>=1.11", "scikit-learn>=1.5"],
+    "export": ["torch>=2.8", "onnx>=1.20", "onnxscript>=0.5", "onnx-graphsurgeon>=0.6.1", "onnxruntime>=1.22"],
+    "sim": ["pymodbus>=3.16,<3.17"],
+    "dev": [
+        "pytest>=8",
+        "pytest-timeout>=2.3",
+        "hypothesis>=6.100",
+        "ruff>=0.8",
+        "mypy>=1.11",
+        "codespell>=2.3",
+        "types-PyYAML",
+        "types-pyserial",
+    ],
+}
+
+setup(
+    name="radar-edge",
+    version=VERSION,
+    description="RADAR: modality-incomplete anomaly inspection for NVIDIA Jetson, from good parts to a reject signal",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["radar_edge", "radar_edge.*"]),
+    package_data={"radar_edge": ["py.typed"]},
+    install_requires=BASE,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["radar-edge = radar_edge.cli.main:main"]},
+)
