@@ -50,7 +50,7 @@ class Calibration(BaseModel):
         return (above + 1) / (self.groups + 1)
 
     def wire_score(self, score: float) -> int:
-        """0..1000 for register 6: 500 at the threshold, 250 for the median good part; above 500 exactly when rejected."""
+        """0..1000 for register 6: 250 for the median good part, 500 at the threshold, above it exactly if rejected."""
         spread = max(self.threshold - self.scores[len(self.scores) // 2], 1e-6)
         scaled = round(500 + 250 * (score - self.threshold) / spread)
         return min(max(scaled, 501), 1000) if score > self.threshold else min(max(scaled, 0), 500)

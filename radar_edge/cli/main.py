@@ -27,7 +27,7 @@ for _command in COMMANDS:
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0; 1 our bug or a shortfall; 2 the user's mistake; 3 the environment; 130 interrupted."""
+    """Run a command. Exit codes: 0; 1 our bug or a shortfall; 2 the user's mistake; 3 the environment."""
     try:
         app(standalone_mode=True)
     except RadarEdgeError as error:

@@ -1,0 +1,58 @@
+"""The capture seam: what the pipeline sees of all cameras. Knows no driver, no process and no health rule."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import TracebackType
+
+from radar_edge.records import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """One frame period of one camera, also when the frame itself was not asked for.
+
+    `content_hash` is of the pixels; `mean` and `clipped` (share of pixels at full scale) are of a
+    subsample, as fractions of full scale; `ok` is the driver's own status.
+    """
+
+    camera_id: str
+    frame_id: int
+    stamp_ns: int
+    content_hash: int
+    mean: float
+    clipped: float
+    ok: bool
+
+
+class CameraSet(ABC):
+    """All cameras of the line. Called from one thread, except `trigger`; nothing blocks longer than asked."""
+
+    @abstractmethod
+    def trigger(self, trigger_id: int) -> None:
+        """Ask every living camera for its next frame, to be tagged with `trigger_id`. Never blocks."""
+
+    @abstractmethod
+    def receive(self, timeout_s: float) -> list[Heartbeat | Frame]:
+        """Everything that arrived, in order of arrival; waits up to `timeout_s` for the first. A frame's
+        pixels are the caller's own copy and were whole (checksum) when copied."""
+
+    @abstractmethod
+    def supervise(self, now_ns: int) -> None:
+        """Restart children that died or are stuck, with capped back-off. Never blocks."""
+
+    @property
+    @abstractmethod
+    def restarts(self) -> dict[str, int]:
+        """How often each camera's child was restarted."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kill the children and free the shared memory. May be called twice."""
+
+    def __enter__(self) -> CameraSet:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()

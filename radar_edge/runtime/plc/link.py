@@ -1,0 +1,88 @@
+"""The PLC seam: triggers in, one verdict a trigger out, and what became of each. Knows no wire format.
+
+A driver owns its port and its own thread. It never makes a verdict and never moves the heartbeat by
+itself: `beat` is called by the inspection loop, so that a dead loop behind a living link is seen.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, IntFlag
+from types import TracebackType
+
+from radar_edge.records import Code, Ne107, Verdict
+
+
+class StatusBit(IntFlag):
+    """Register 7."""
+
+    READY = 1
+    BUSY = 2
+    DEGRADED = 4
+    FAULT = 8
+    JOURNAL = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """The PLC announced a part. `received_ns` is when its last byte arrived."""
+
+    trigger_id: int
+    received_ns: int
+
+
+class DeliveryState(str, Enum):
+    SHOWN = "shown"
+    ACKNOWLEDGED = "acknowledged"
+    NOT_DELIVERED = "not_delivered"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a published verdict. `code` is what the PLC could read: a PASS that came too late was
+    shown as NO_DECISION."""
+
+    trigger_id: int
+    sequence: int
+    state: DeliveryState
+    code: Code
+    at_ns: int
+
+
+class PlcLink(ABC):
+    """One link to one PLC. All methods may be called from any thread; none blocks on the wire."""
+
+    @abstractmethod
+    def wait_trigger(self, timeout_s: float) -> Trigger | None:
+        """The next trigger with an id not seen just before; None after `timeout_s` without one."""
+
+    @abstractmethod
+    def publish(self, verdict: Verdict, *, wire_score: int, subset_bits: int, deadline_ns: int) -> None:
+        """Queue a verdict for the wire. It is shown when the one before it is acknowledged or its hold time is
+        over; a PASS whose `deadline_ns` has passed by then is shown as NO_DECISION, reason DEADLINE."""
+
+    @abstractmethod
+    def beat(self, status: StatusBit, health: Sequence[Ne107]) -> None:
+        """Advance our heartbeat by one and set the status and the health of each modality in config order.
+        Called by the inspection loop only while it makes progress."""
+
+    @abstractmethod
+    def take_deliveries(self) -> list[Delivery]:
+        """What became of verdicts since the last call."""
+
+    @property
+    @abstractmethod
+    def plc_alive(self) -> bool:
+        """Whether the PLC's heartbeat moved within its timeout."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Make the registers unreadable or NO_DECISION, stop the thread and free the port. May be called twice."""
+
+    def __enter__(self) -> PlcLink:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
