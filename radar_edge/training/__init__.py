@@ -1,0 +1,1 @@
+"""Training from scratch on good parts: synthetic anomalies, losses, checkpoints, the loop."""

@@ -1,0 +1,49 @@
+# Two commands for a new user: `make demo` and `make test`. Each sets up .venv by itself.
+VENV ?= .venv
+PEERS = socat libmodbus-dev mbpoll pkg-config gcc
+
+# The first Python that fits; say PYTHON=... to choose another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: help demo test check lint types docs venv peers clean
+
+help:
+	@echo 'make demo    the whole chain in one go, on generated images (DATA=folder: on yours)'
+	@echo 'make test    all tests'
+	@echo 'make check   lint, types, tests, docs: what a reviewer would run'
+	@echo 'make venv    only the set-up, into $(VENV)'
+	@echo 'make peers   Debian packages that some tests talk to (needs root)'
+
+venv: $(VENV)/.ready
+
+$(VENV)/.ready: setup.py constraints/workstation.txt
+	@test -n '$(PYTHON)' || { echo 'no Python 3.11, 3.12 or 3.13 found: install one, or say make PYTHON=/path/to/python'; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints/workstation.txt -e '.[ort,train,export,sim,dev]'
+	@touch $@
+
+demo: venv
+	$(VENV)/bin/radar-edge demo $(if $(DATA),--data '$(DATA)') $(ARGS)
+
+test: venv
+	$(VENV)/bin/pytest $(ARGS)
+
+check: lint types docs test
+
+lint: venv
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: venv
+	$(VENV)/bin/mypy
+
+docs: venv
+	$(VENV)/bin/codespell
+
+peers:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PEERS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,85 @@
+"""`radar-edge train`: good parts in, a run folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from radar_edge.cli.output import JsonOption, console, print_json, say
+from radar_edge.config import load_config, validate
+from radar_edge.errors import MissingPackageError
+
+if TYPE_CHECKING:
+    from radar_edge.training.train import Progress as StepProgress
+    from radar_edge.training.train import TrainConfig
+
+
+def register(app: typer.Typer) -> None:
+    app.command("train")(train)
+
+
+def train(
+    data: Annotated[Path, typer.Option("--data", help="Image folder with train/good.")],
+    out: Annotated[Path, typer.Option("--out", help="Run folder to write.")],
+    preset: Annotated[Literal["quick", "full"], typer.Option(help="quick: minutes; full: up to an hour.")] = "quick",
+    config: Annotated[Path | None, typer.Option(help="YAML that overrides the preset.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Overrides the configuration's seed.")] = None,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Never changed silently.")] = "cpu",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Train RADAR from scratch on good parts."""
+    try:
+        from radar_edge.training import train as training
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(error.name or "torch", "train", "training") from error
+    from radar_edge.data.layouts import index
+
+    settings = read_settings(preset, config, seed)
+    dataset = index(data)
+    say(f"training on {', '.join(dataset.modalities)} of {data}: {settings.steps} steps at {settings.size_px} px")
+    with progress_bar() as bar:
+        training.train(dataset, out, settings, resume=resume, device=device, report=shower(bar))
+    say(f"run written to {out}")
+    if json:
+        print_json({"run": str(out), "steps": settings.steps})
+
+
+def read_settings(preset: str, config: Path | None, seed: int | None) -> TrainConfig:
+    """The preset, overridden by the file, overridden by --seed. Raises ConfigError."""
+    from radar_edge.training.train import PRESETS, TrainConfig
+
+    given = load_config(TrainConfig, config).model_dump(exclude_unset=True) if config else {}
+    seeds = {} if seed is None else {"seed": seed}
+    return validate(TrainConfig, {**PRESETS[preset], **given, **seeds}, str(config or f"preset {preset}"))
+
+
+def progress_bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def shower(bar: Progress) -> Callable[[StepProgress], None]:
+    """Shows each step on the bar; a line every 100 steps where there is no terminal."""
+    task = bar.add_task("training", total=None, losses="")
+
+    def show(step: StepProgress) -> None:
+        text = " ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
+        bar.update(task, description=f"stage {step.stage}", completed=step.step, total=step.steps, losses=text)
+        if not console.is_terminal and (step.step % 100 == 0 or step.step == step.steps):
+            say(f"stage {step.stage} step {step.step}/{step.steps} {text}")
+
+    return show

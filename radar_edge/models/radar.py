@@ -1,0 +1,114 @@
+"""RADAR: from images of some modalities and a presence mask to an anomaly map. Knows no loss and no data set.
+
+    x_i -> Backbone_i -> evidence_i, deep_i -> MAA: z_i -> f_i = join(evidence_i, z_i)
+    F = MRF(f, m); logit = head(F) + sum_{i<j} m_i m_j d_ij(z_i, z_j)
+
+d_ij is the cross-modal discrepancy: where two present modalities do not predict each other, something is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations, permutations
+from typing import NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from radar_edge.models.backbone import Backbone, Features, conv_block, double
+from radar_edge.models.maa import Alignment
+from radar_edge.models.mrf import Fusion
+
+MAP_STRIDE = 4
+
+
+class RadarConfig(BaseModel):
+    """Everything that the network's shape depends on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: dict[str, int] = Field(description="input channels of each modality, in the model's order")
+    height: int = Field(ge=32, multiple_of=16, description="of every network input, px")
+    width: int = Field(ge=32, multiple_of=16)
+    features: int = Field(default=32, ge=8, multiple_of=8, description="channels of the fine features")
+    shared: int = Field(default=64, ge=8, description="dimension of the shared space")
+
+
+class RadarOutput(NamedTuple):
+    """`anomaly_map` [N, 1, H, W] logits; `contribution` [N, M, h, w], the attention weights."""
+
+    anomaly_map: Tensor
+    contribution: Tensor
+
+
+class Encoded(NamedTuple):
+    """What each modality says by itself, before any fusion."""
+
+    features: dict[str, Features]
+    shared: dict[str, Tensor]
+    fusable: dict[str, Tensor]
+
+
+class Radar(nn.Module):
+    """The network. Parameters owned by a modality carry its name as one component of theirs."""
+
+    def __init__(self, config: RadarConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.modalities = tuple(config.channels)
+        self.pairs = tuple(combinations(self.modalities, 2))
+        deep = 2 * config.features
+        grid = (config.height // 8, config.width // 8)
+        self.encoders = nn.ModuleDict(
+            {name: Backbone(channels, config.features, grid) for name, channels in config.channels.items()}
+        )
+        self.alignment = Alignment(self.modalities, deep, config.shared)
+        self.join = nn.ModuleDict(
+            {name: conv_block(config.features + config.shared, config.shared) for name in self.modalities}
+        )
+        self.fusion = Fusion(self.modalities, config.shared)
+        self.head = nn.Sequential(conv_block(config.shared, config.features), nn.Conv2d(config.features, 1, 1))
+        self.discrepancy = nn.ModuleDict(
+            {a: nn.ModuleDict({b: discrepancy(config.shared) for x, b in self.pairs if x == a}) for a, _ in self.pairs}
+        )
+
+    def encode(self, inputs: Mapping[str, Tensor]) -> Encoded:
+        features = {name: self.encoders[name](inputs[name]) for name in self.modalities}
+        shared = self.alignment.shared({name: f.deep for name, f in features.items()})
+        fusable = {
+            name: self.join[name](torch.cat([features[name].evidence, double(shared[name])], 1))
+            for name in self.modalities
+        }
+        return Encoded(features, shared, fusable)
+
+    def rebuilt(self, encoded: Encoded) -> dict[tuple[str, str], Tensor]:
+        """(from, to) -> what `from` predicts of `to`'s shared features."""
+        pairs = permutations(self.modalities, 2)
+        return {(a, b): self.alignment.rebuild(encoded.shared, a, b) for a, b in pairs}
+
+    def fuse(self, encoded: Encoded, rebuilt: Mapping[tuple[str, str], Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[N, 1, H/4, W/4]` and alpha for presence `[N, M]`. Every row of `mask` holds at least one 1."""
+        fused, alpha = self.fusion(encoded.fusable, mask)
+        logit = self.head(fused)
+        for a, b in self.pairs:
+            gaps = [(rebuilt[s, t] - encoded.shared[t]).abs() for s, t in ((a, b), (b, a))]
+            both = (mask[:, self.modalities.index(a)] * mask[:, self.modalities.index(b)]).reshape(-1, 1, 1, 1)
+            logit = logit + both * double(self.discrepancy[a][b](torch.cat(gaps, 1)))  # type: ignore[index]
+        return logit, alpha
+
+    def forward(self, inputs: Mapping[str, Tensor], mask: Tensor) -> RadarOutput:
+        """`inputs`: `[N, C, H, W]` for every modality (anything where `mask` `[N, M]` says absent)."""
+        encoded = self.encode(inputs)
+        logit, alpha = self.fuse(encoded, self.rebuilt(encoded), mask)
+        smooth = F.avg_pool2d(logit, 3, 1, 1, count_include_pad=False)
+        return RadarOutput(upsample(smooth), alpha)
+
+
+def upsample(logit: Tensor) -> Tensor:
+    return F.interpolate(logit, scale_factor=float(MAP_STRIDE), mode="bilinear", align_corners=False)
+
+
+def discrepancy(shared: int) -> nn.Sequential:
+    return nn.Sequential(conv_block(2 * shared, 32), nn.Conv2d(32, 1, 1))

@@ -1,0 +1,97 @@
+"""A run folder: `run.json` says everything that the weights need; `weights.pt` holds the averaged weights.
+
+    run.json      model shape, preprocessing, held-out parts, configuration, losses, where it ran
+    weights.pt    state_dict of the exported (EMA) network
+    state.pt      only while training is unfinished: everything that a resume needs
+
+It does not know how training works, only what it left.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from radar_edge import files
+from radar_edge.errors import RunError
+from radar_edge.models.radar import Radar, RadarConfig
+from radar_edge.preprocess import Preprocess
+
+SCHEMA_VERSION = 1
+DOCUMENT, WEIGHTS, STATE = "run.json", "weights.pt", "state.pt"
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished training: the network in evaluation mode on the CPU, and how to feed it."""
+
+    folder: Path
+    model: Radar
+    preprocess: Preprocess
+    held_out: tuple[str, ...]
+    document: dict[str, Any]
+    weights_sha256: str
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return self.model.modalities
+
+
+def save_tensors(path: Path, tensors: dict[str, Any]) -> None:
+    """torch.save, atomically."""
+    buffer = io.BytesIO()
+    torch.save(tensors, buffer)
+    files.write_bytes(path, buffer.getvalue())
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """Raises RunError if the file is absent or damaged. Never unpickles code."""
+    try:
+        tensors: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for a damaged file; each means the same to the user
+        raise RunError(f"{path} cannot be read", found=str(error)[:200], next_step="train again") from error
+    return tensors
+
+
+def save_run(folder: Path, model: Radar, document: dict[str, Any]) -> None:
+    """Weights first, run.json last: a folder with run.json is complete."""
+    save_tensors(folder / WEIGHTS, model.state_dict())
+    files.write_json(
+        folder / DOCUMENT,
+        {"schema_version": SCHEMA_VERSION, "weights_sha256": files.sha256_file(folder / WEIGHTS), **document},
+    )
+    (folder / STATE).unlink(missing_ok=True)
+
+
+def load_run(folder: Path) -> TrainedRun:
+    """Open a finished run. Raises RunError that says what is missing, changed or unknown."""
+    path = folder / DOCUMENT
+    if not path.is_file():
+        unfinished = (folder / STATE).is_file()
+        raise RunError(
+            f"{folder} holds no finished training",
+            found="an unfinished training" if unfinished else "no run.json",
+            wanted="a folder written by `radar-edge train`",
+            next_step="finish it with `radar-edge train --resume`" if unfinished else "run `radar-edge train`",
+        )
+    try:
+        document = json.loads(path.read_text())
+        version = document["schema_version"]
+        if version != SCHEMA_VERSION:
+            raise RunError(f"{path} has an unknown schema version", found=version, wanted=SCHEMA_VERSION)
+        digest = files.sha256_file(folder / WEIGHTS)
+        if digest != document["weights_sha256"]:
+            raise RunError(f"{folder / WEIGHTS} is not the file that run.json names", next_step="train again")
+        model = Radar(RadarConfig.model_validate(document["model"]))
+        preprocess = Preprocess.model_validate(document["preprocess"])
+        held_out = tuple(document["held_out"])
+    except (json.JSONDecodeError, KeyError, ValidationError, OSError) as error:
+        raise RunError(f"{folder} is damaged", found=str(error)[:300], next_step="train again") from error
+    model.load_state_dict(load_tensors(folder / WEIGHTS))
+    return TrainedRun(folder, model.eval(), preprocess, held_out, document, digest)
