@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from radar_edge.data.layouts import index
+
+from radar_edge.errors import DatasetError, MachineError, RunError, UsageError
+from radar_edge.modality import Subset
+from radar_edge.preprocess import write_png
+from radar_edge.training import train as training
+from radar_edge.training.checkpoint import load_run
+from radar_edge.training.torch_runner import TorchRunner
+from radar_edge.training.train import TrainConfig, train
+
+SMALL = {"size_px": 32, "features": 8, "shared": 8, "batch_size": 4, "steps": 12, "warm_up_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 good parts; the last two have no thermal image."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for n in range(24):
+        write_png(root / "train" / "good" / "rgb" / f"{n:03d}.png", rng.integers(0, 255, (40, 40, 3), np.uint8))
+        if n < 22:
+            write_png(root / "train" / "good" / "tir" / f"{n:03d}.png", rng.integers(30000, 30500, (20, 20), np.uint16))
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "a"
+    train(index(data), folder, TrainConfig(**SMALL))
+    return folder
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_run(folder).model.state_dict()
+
+
+def test_a_run_says_what_it_is(run: Path) -> None:
+    document = json.loads((run / "run.json").read_text())
+    assert document["modalities"] == ["rgb", "tir"]
+    assert document["losses"][-1]["step"] == 12
+    assert {"map_rgb", "map_tir", "map_rgb_tir", "alignment", "restoration"} <= set(document["losses"][-1])
+    assert len(document["held_out"]) == 5
+    assert sorted(p.name for p in run.iterdir()) == ["run.json", "weights.pt"]
+
+
+def test_the_trained_network_judges_every_subset(run: Path) -> None:
+    trained = load_run(run)
+    inputs = {"rgb": np.zeros((1, 3, 32, 32), np.float32), "tir": np.zeros((1, 2, 32, 32), np.float32)}
+    with TorchRunner(trained.model, Subset(("tir",))) as runner:
+        alone = runner.infer({"tir": inputs["tir"]})
+    assert alone.anomaly_map.shape == (1, 1, 32, 32)
+    assert alone.contribution is None
+    with TorchRunner(trained.model, Subset(("rgb", "tir"))) as runner:
+        both = runner.infer(inputs)
+    assert both.contribution is not None
+    assert both.contribution.shape == (1, 2, 8, 8)
+
+
+def test_equal_seeds_give_equal_weights_and_others_do_not(data: Path, run: Path, tmp_path: Path) -> None:
+    train(index(data), tmp_path / "same", TrainConfig(**SMALL))
+    train(index(data), tmp_path / "other", TrainConfig(**SMALL, seed=1))
+    expected = weights(run)
+    assert all(torch.equal(expected[k], v) for k, v in weights(tmp_path / "same").items())
+    assert not all(torch.equal(expected[k], v) for k, v in weights(tmp_path / "other").items())
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from radar_edge.data.layouts import index
+from radar_edge.training import train as training
+training.SAVE_EVERY_S = 0.0
+def slow(progress):
+    import time
+    time.sleep(0.05)
+    print(progress.step, flush=True)
+config = training.TrainConfig.model_validate_json(sys.argv[3])
+training.train(index(Path(sys.argv[1])), Path(sys.argv[2]), config, report=slow)
+"""
+
+
+def test_a_training_killed_and_resumed_is_bit_exact(data: Path, run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-c", KILLED, str(data), str(folder), TrainConfig(**SMALL).model_dump_json()]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    for line in child.stdout:
+        if int(line) == 7:
+            os.kill(child.pid, signal.SIGKILL)
+            break
+    child.wait()
+    child.stdout.close()
+    assert (folder / "state.pt").exists()
+    with pytest.raises(RunError, match="--resume"):
+        load_run(folder)
+    with pytest.raises(UsageError, match="--resume"):
+        train(index(data), folder, TrainConfig(**SMALL))
+    with pytest.raises(RunError, match="other data or another configuration"):
+        train(index(data), folder, TrainConfig(**SMALL, learning_rate=0.1), resume=True)
+    steps = []
+    train(index(data), folder, TrainConfig(**SMALL), resume=True, report=lambda p: steps.append(p.step))
+    assert 1 < steps[0] <= 9
+    expected = weights(run)
+    assert all(torch.equal(expected[k], v) for k, v in weights(folder).items())
+
+
+def test_a_damaged_run_is_named(data: Path, run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no finished training"):
+        load_run(tmp_path)
+    for name in ("run.json", "weights.pt"):
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    changed = bytearray((tmp_path / "weights.pt").read_bytes())
+    changed[len(changed) // 2] ^= 1
+    (tmp_path / "weights.pt").write_bytes(changed)
+    with pytest.raises(RunError, match=r"not the file that run\.json names"):
+        load_run(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(RunError, match="damaged"):
+        load_run(tmp_path)
+
+
+def test_requests_that_cannot_be_met_are_refused(data: Path, run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="finished training"):
+        train(index(data), run, TrainConfig(**SMALL))
+    with pytest.raises(UsageError, match="no unfinished training"):
+        train(index(data), tmp_path / "new", TrainConfig(**SMALL), resume=True)
+    with pytest.raises(DatasetError, match="too few good parts"):
+        train(index(data), tmp_path / "new", TrainConfig(**{**SMALL, "batch_size": 64}))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_is_never_replaced_by_the_cpu(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="no CUDA device"):
+        train(index(data), tmp_path / "new", TrainConfig(**SMALL), device="cuda")
+
+
+def test_the_learning_rate_warms_up_and_decays() -> None:
+    config = TrainConfig(steps=100, warm_up_steps=10, learning_rate=1.0)
+    rates = [training.learning_rate(config, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[-1] < 0.02
+
+
+def test_every_part_is_seen_once_an_epoch() -> None:
+    config = TrainConfig(**SMALL)
+    seen = torch.cat([training.batch_indices(16, config, step) for step in range(4)])
+    assert sorted(seen.tolist()) == list(range(16))
+    again = torch.cat([training.batch_indices(16, config, step) for step in range(4, 8)])
+    assert seen.tolist() != again.tolist()
+
+
+def test_time_is_not_part_of_the_result(data: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    train(index(data), tmp_path / "t", TrainConfig(**SMALL))
+    document = json.loads((tmp_path / "t" / "run.json").read_text())
+    assert 0 <= document["seconds"] <= time.monotonic() - began
