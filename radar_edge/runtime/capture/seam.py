@@ -13,14 +13,15 @@ from radar_edge.records import Frame
 class Heartbeat:
     """One frame period of one camera, also when the frame itself was not asked for.
 
-    `content_hash` is of the pixels; `mean` and `clipped` (share of pixels at full scale) are of a
+    `content_hash` is of the pixels, None from a source that repeats itself by nature (replayed files), where
+    equal pixels say nothing; `mean` and `clipped` (share of pixels at full scale) are of a
     subsample, as fractions of full scale; `ok` is the driver's own status.
     """
 
     camera_id: str
     frame_id: int
     stamp_ns: int
-    content_hash: int
+    content_hash: int | None
     mean: float
     clipped: float
     ok: bool

@@ -1,0 +1,79 @@
+"""Frames of one part found together by their trigger id. Pure; knows no camera, clock or engine.
+
+A part never waits for a camera that is not expected, and a frame is used once. Frames of unknown or
+closed triggers, a second one of a modality, and any grabbed before its trigger came are dropped and
+counted: ids wrap, so an old frame may carry an id that is open again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from radar_edge.errors import UsageError
+from radar_edge.records import Frame
+
+
+@dataclass(slots=True)
+class _Part:
+    opened_ns: int
+    frames: dict[str, Frame] = field(default_factory=dict)
+
+
+class Pairing:
+    """The open triggers, at most `capacity` of them; opening one more closes the oldest (counted as `evicted`)."""
+
+    def __init__(self, wait_ns: int, capacity: int = 8) -> None:
+        self._wait_ns = wait_ns
+        self._capacity = capacity
+        self._parts: dict[int, _Part] = {}
+        self.dropped = 0
+        self.evicted = 0
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def open(self, trigger_id: int, now_ns: int) -> None:
+        """Expect frames for `trigger_id`, grabbed at `now_ns` or later. Open it before the cameras are asked.
+
+        Raises UsageError if it is open already.
+        """
+        if trigger_id in self._parts:
+            raise UsageError("this trigger is open already", found=trigger_id, wanted="an id that is not in flight")
+        if len(self._parts) == self._capacity:
+            self.take(next(iter(self._parts)))
+            self.evicted += 1
+        self._parts[trigger_id] = _Part(now_ns)
+
+    def add(self, frame: Frame) -> bool:
+        """Keep a frame for its part. False if it belongs to none and was dropped."""
+        part = self._parts.get(frame.trigger_id)
+        if part is None or frame.modality in part.frames or frame.stamp_ns < part.opened_ns:
+            self.dropped += 1
+            return False
+        part.frames[frame.modality] = frame
+        return True
+
+    def complete(self, trigger_id: int, expected: Iterable[str], now_ns: int) -> bool:
+        """Whether to wait no longer: a frame of each `expected` modality is there, or the time is over.
+
+        `expected` are the modalities of the cameras usable now; it may shrink from call to call.
+        """
+        part = self._part(trigger_id)
+        return now_ns >= part.opened_ns + self._wait_ns or part.frames.keys() >= set(expected)
+
+    def due_ns(self, trigger_id: int) -> int:
+        """When the wait for this part ends."""
+        return self._part(trigger_id).opened_ns + self._wait_ns
+
+    def take(self, trigger_id: int) -> dict[str, Frame]:
+        """Close the trigger and hand over what arrived, by modality. Raises UsageError if it is not open."""
+        part = self._part(trigger_id)
+        del self._parts[trigger_id]
+        return part.frames
+
+    def _part(self, trigger_id: int) -> _Part:
+        part = self._parts.get(trigger_id)
+        if part is None:
+            raise UsageError("this trigger is not open", found=trigger_id, wanted=sorted(self._parts))
+        return part
