@@ -1,0 +1,147 @@
+"""The process of one camera: grabs a frame every period and reports it. Knows no health rule and no PLC.
+
+    stdin: the camera's configuration (JSON)      pipes, by file descriptor:
+    triggers  <- ids, two bytes each              returns  <- slots that are free again
+    reports   -> one report every period          ring     -- the frames' memory
+
+Nothing it writes to can block it. It ends with the runtime: by a signal, and by the end of `triggers`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import struct
+import sys
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from radar_edge.clock import NS_PER_S
+from radar_edge.config import Camera
+from radar_edge.errors import RadarEdgeError
+from radar_edge.records import Image
+from radar_edge.runtime.capture.backend import Backend, open_backend
+from radar_edge.runtime.capture.report import Report, SlotFrame, pack
+from radar_edge.runtime.capture.ring import SLOT_BYTES, Ring, RingWriter, checksum
+
+LAST_ID = 65535
+_STEP = 8
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(slots=True)
+class Reporter:
+    """From grabbed images to reports and ring slots. `pending` is the trigger that the next good frame is for."""
+
+    ring: RingWriter
+    reports_fd: int
+    repeats: bool
+    pending: int = 0
+    dropped: int = 0
+    _frame_id: int = field(default=0, init=False)
+    _checksum: int = field(default=0, init=False)
+
+    def report(self, image: Image | None, stamp_ns: int) -> None:
+        """Send this period's report, with the frame if it is asked for, whole and new.
+
+        A buffer seen before is no frame of this part: the trigger stays pending. With no free slot, or with
+        a full pipe, the frame is dropped: a later one would show the part at another place.
+        """
+        self._frame_id = self._frame_id % LAST_ID + 1
+        before, self._checksum = self._checksum, 0 if image is None else checksum(image)
+        mean, clipped = (0.0, 0.0) if image is None else brightness(image)
+        frame = None
+        if self.pending and (image is None or self.repeats or self._checksum != before):
+            frame = None if image is None else self._store(image)
+            self.dropped += frame is None
+            self.pending = 0
+        report = Report(
+            self._frame_id,
+            stamp_ns,
+            self._checksum,
+            mean,
+            clipped,
+            image is not None,
+            self.repeats,
+            self.dropped,
+            frame,
+        )
+        try:
+            os.write(self.reports_fd, pack(report))
+        except BlockingIOError:
+            if frame is not None:
+                self.dropped += 1
+                self.ring.take_back(frame.slot)
+
+    def _store(self, image: Image) -> SlotFrame | None:
+        slot = self.ring.put(image)
+        if slot is None:
+            return None
+        height, width, *channels = image.shape
+        return SlotFrame(slot, self.pending, height, width, channels[0] if channels else 0, image.itemsize)
+
+
+def brightness(image: Image) -> tuple[float, float]:
+    """Mean, and share of samples at full scale, both as fractions of full scale, of every eighth row and column."""
+    part = image[::_STEP, ::_STEP]
+    full = int(np.iinfo(image.dtype).max)
+    return float(part.mean()) / full, float((part == full).mean())
+
+
+def newest_trigger(triggers_fd: int, pending: int) -> int | None:
+    """The last id that came, else `pending`; None when the runtime has gone.
+
+    Only the last: one frame cannot show two parts, and what waited while this process was stopped is history.
+    """
+    while True:
+        try:
+            data = os.read(triggers_fd, 4096)
+        except BlockingIOError:
+            return pending
+        if not data:
+            return None
+        (pending,) = struct.unpack("<H", data[-2:])
+
+
+def usable(image: Image | None) -> Image | None:
+    """The image unless it is of a kind that no driver should give: other depths, or more than a slot holds."""
+    if image is None or image.dtype not in (np.uint8, np.uint16) or image.nbytes > SLOT_BYTES:
+        return None
+    return image
+
+
+def run(backend: Backend, reporter: Reporter, triggers_fd: int, period_ns: int) -> None:
+    """Grab on an absolute schedule, so that errors do not add up, until the runtime has gone."""
+    due_ns = time.monotonic_ns()
+    while (trigger := newest_trigger(triggers_fd, reporter.pending)) is not None:
+        reporter.pending = trigger
+        stamp_ns = time.monotonic_ns()
+        reporter.report(usable(backend.grab(trigger)), stamp_ns)
+        # Periods that were missed are skipped, not made up for in a burst.
+        due_ns += period_ns * max(1, (time.monotonic_ns() - due_ns) // period_ns)
+        time.sleep(max(0, due_ns - time.monotonic_ns()) / NS_PER_S)
+
+
+def die_with_parent() -> None:
+    """Also while a driver hangs (prctl(2)). The thread that starts the process must live as long as it is wanted."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main(triggers_fd: int, returns_fd: int, reports_fd: int, ring_fd: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runtime, which then ends us
+    die_with_parent()
+    adapter: TypeAdapter[Camera] = TypeAdapter(Camera)
+    camera = adapter.validate_json(sys.stdin.read())
+    try:
+        backend = open_backend(camera)
+    except RadarEdgeError as error:
+        sys.exit(f"camera {camera.camera_id}: {error}")
+    reporter = Reporter(RingWriter(Ring(ring_fd), returns_fd), reports_fd, backend.repeats)
+    try:
+        run(backend, reporter, triggers_fd, round(NS_PER_S / camera.fps))
+    except BrokenPipeError:
+        return

@@ -1,0 +1,81 @@
+"""The capture thread: looks at the cameras, keeps their health, tells the line. Knows no driver and no engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from radar_edge.clock import NS_PER_S, Clock
+from radar_edge.records import Frame, HealthReport, HealthState
+from radar_edge.runtime.capture.seam import CameraSet, Heartbeat
+from radar_edge.runtime.health import CameraHealth
+
+POLL_S = 0.01
+POLL_NS = round(POLL_S * NS_PER_S)
+
+Offer = Callable[[Sequence[Frame], Mapping[str, HealthReport], int], None]
+Event = Callable[..., None]
+
+
+class CameraWatch:
+    """Owns the cameras' health. `offer` gets frames, reports by modality and the time of every look; `event`
+    what a person wants to read later: a camera lost, back, restarted."""
+
+    def __init__(
+        self, cameras: CameraSet, health: Mapping[str, CameraHealth], offer: Offer, event: Event, clock: Clock
+    ) -> None:
+        """`health` by camera id."""
+        self._cameras = cameras
+        self._health = health
+        self._offer = offer
+        self._event = event
+        self._clock = clock
+        self._reports: dict[str, HealthReport] = {}
+        self._restarts: dict[str, int] = {}
+
+    def run(self, stopping: threading.Event) -> None:
+        """Look until `stopping`."""
+        last_ns = self._clock.now_ns()
+        while not stopping.is_set():
+            arrived = self._cameras.receive(POLL_S)
+            now_ns = self._clock.now_ns()
+            self._look(arrived, now_ns, loop_lag_ns=max(0, now_ns - last_ns - POLL_NS))
+            self._cameras.supervise(now_ns)
+            self._tell_restarts()
+            last_ns = now_ns
+
+    def _look(self, arrived: Sequence[Heartbeat | Frame], now_ns: int, loop_lag_ns: int) -> None:
+        for item in arrived:
+            if isinstance(item, Heartbeat):
+                self._health[item.camera_id].update(item)
+        frames = [item for item in arrived if isinstance(item, Frame)]
+        reports = [health.tick(now_ns, loop_lag_ns) for health in self._health.values()]
+        self._offer(frames, {report.modality: report for report in reports}, now_ns)
+        for report in reports:
+            self._tell_change(report)
+
+    def _tell_change(self, report: HealthReport) -> None:
+        """SUSPECT comes and goes with every late frame: only what changes the routing or its cause is told."""
+        before = self._reports.get(report.camera_id)
+        if before is None or not (before.usable and report.usable or _same(before, report)):
+            self._event(
+                "camera",
+                report.camera_id,
+                modality=report.modality,
+                state=report.state.value,
+                cause=report.cause.value,
+                usable=report.usable,
+            )
+        self._reports[report.camera_id] = report
+
+    def _tell_restarts(self) -> None:
+        restarts = dict(self._cameras.restarts)
+        for camera_id, count in restarts.items():
+            if count > self._restarts.get(camera_id, 0):
+                self._event("camera_restart", camera_id, count=count)
+        self._restarts = restarts
+
+
+def _same(before: HealthReport, report: HealthReport) -> bool:
+    states: tuple[HealthState, HealthState] = (before.state, report.state)
+    return states[0] is states[1] and before.cause is report.cause
