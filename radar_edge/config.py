@@ -97,7 +97,13 @@ class LineConfig(Config):
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     threads: int = Field(default=1, ge=1, le=64)
     deadline_ms: float = Field(gt=0, description="from trigger receipt to the last byte on the wire")
+    wire_margin_ms: float = Field(
+        default=30, ge=0, description="of it kept for the wire: NO_DECISION is handed over so early"
+    )
     pair_wait_ms: float = Field(gt=0, description="how long a trigger waits for a frame of a camera that is not FAILED")
+    queue_depth: int = Field(
+        default=4, ge=1, le=64, description="parts that may wait for the engine; one more is refused"
+    )
     cameras: tuple[Camera, ...] = Field(min_length=1)
     health: HealthConfig = HealthConfig()
     routing: RoutingConfig
@@ -112,8 +118,11 @@ class LineConfig(Config):
         ):
             if len(set(names)) != len(names):
                 raise ValueError(f"two cameras have the same {what}")
-        if self.pair_wait_ms >= self.deadline_ms:
-            raise ValueError(f"pair_wait_ms ({self.pair_wait_ms:g}) must be below deadline_ms ({self.deadline_ms:g})")
+        judged_by_ms = self.deadline_ms - self.wire_margin_ms
+        if self.pair_wait_ms >= judged_by_ms:
+            raise ValueError(
+                f"pair_wait_ms ({self.pair_wait_ms:g}) must be below deadline_ms - wire_margin_ms ({judged_by_ms:g})"
+            )
         return self
 
 
@@ -138,3 +147,18 @@ def validate(model: type[AnyConfig], document: Any, source: str) -> AnyConfig:
     except ValidationError as error:
         faults = [f"{'.'.join(str(p) for p in e['loc']) or 'file'}: {e['msg']}" for e in error.errors()]
         raise ConfigError(f"{source} has {len(faults)} fault(s)", faults=faults, next_step="mend them all") from error
+
+
+def resolve_paths(config: LineConfig, folder: Path) -> LineConfig:
+    """`config` with its relative paths taken from `folder`, where line.yaml stands."""
+    journal = config.journal.model_copy(update={"path": folder / config.journal.path})
+    cameras = tuple(_resolve_camera(camera, folder) for camera in config.cameras)
+    return config.model_copy(update={"bundle": folder / config.bundle, "cameras": cameras, "journal": journal})
+
+
+def _resolve_camera(camera: Camera, folder: Path) -> Camera:
+    if not isinstance(camera, ReplayCamera):
+        return camera
+    if camera.folder is not None:
+        return camera.model_copy(update={"folder": folder / camera.folder})
+    return camera.model_copy(update={"files": tuple(folder / file for file in camera.files or ())})

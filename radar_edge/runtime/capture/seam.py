@@ -48,6 +48,11 @@ class CameraSet(ABC):
     def restarts(self) -> dict[str, int]:
         """How often each camera's child was restarted."""
 
+    @property
+    @abstractmethod
+    def pids(self) -> dict[str, int]:
+        """Process ids of the cameras that have a process now."""
+
     @abstractmethod
     def close(self) -> None:
         """Kill the children and free the shared memory. May be called twice."""

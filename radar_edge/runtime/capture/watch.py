@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from radar_edge.clock import NS_PER_S, Clock
-from radar_edge.records import Frame, HealthReport, HealthState
+from radar_edge.records import Frame, HealthReport
 from radar_edge.runtime.capture.seam import CameraSet, Heartbeat
 from radar_edge.runtime.health import CameraHealth
 
@@ -57,7 +57,8 @@ class CameraWatch:
     def _tell_change(self, report: HealthReport) -> None:
         """SUSPECT comes and goes with every late frame: only what changes the routing or its cause is told."""
         before = self._reports.get(report.camera_id)
-        if before is None or not (before.usable and report.usable or _same(before, report)):
+        changed = before is None or (before.state, before.cause) != (report.state, report.cause)
+        if changed and not (before is not None and before.usable and report.usable):
             self._event(
                 "camera",
                 report.camera_id,
@@ -74,8 +75,3 @@ class CameraWatch:
             if count > self._restarts.get(camera_id, 0):
                 self._event("camera_restart", camera_id, count=count)
         self._restarts = restarts
-
-
-def _same(before: HealthReport, report: HealthReport) -> bool:
-    states: tuple[HealthState, HealthState] = (before.state, report.state)
-    return states[0] is states[1] and before.cause is report.cause

@@ -1,0 +1,89 @@
+"""`radar-edge run LINE.yaml`: inspect parts until told to stop. Knows what a person wants to see of a line."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from radar_edge.cli.output import JsonOption, print_json, say
+
+STATE_FILE = "state.json"
+COUNTS_EVERY = 10
+"""Seconds between two lines of counts."""
+
+
+def register(app: typer.Typer) -> None:
+    @app.command("run")
+    def run(
+        line: Annotated[Path, typer.Argument(metavar="LINE.yaml", help="The line: cameras, bundle, PLC, journal.")],
+        allow_unsigned: Annotated[
+            bool, typer.Option("--allow-unsigned", help="Take a bundle that nobody trusted has signed.")
+        ] = False,
+        json: JsonOption = False,
+    ) -> None:
+        """Inspect parts: cameras in, verdicts to the PLC, until SIGTERM or Ctrl-C.
+
+        state.json beside the journal says every second how the line is.
+        """
+        from radar_edge.config import LineConfig, load_config, resolve_paths
+        from radar_edge.files import write_json
+        from radar_edge.runtime.compose import open_line
+
+        config = resolve_paths(load_config(LineConfig, line), line.parent)
+        news = News()
+
+        def on_state(state: dict[str, Any]) -> None:
+            write_json(config.journal.path.with_name(STATE_FILE), state)
+            for text in news.of(state):
+                say(text)
+
+        with stop_on_signals() as stop, open_line(config, allow_unsigned=allow_unsigned) as opened:
+            say(f"bundle {config.bundle}, PLC on {config.plc.port}, journal {config.journal.path}")
+            opened.run(stop, on_state)
+            state = opened.state()
+        say(f"stopped: {counts(state)}")
+        if json:
+            print_json(state)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; the former handlers come back afterwards."""
+    stop = threading.Event()
+    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+class News:
+    """What changed from one state to the next, in words, and the counts now and then."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, Any] = {}
+        self._states = 0
+
+    def of(self, state: dict[str, Any]) -> list[str]:
+        """Lines for a person, oldest matter first."""
+        facts = {f"camera {name}": f"{c['state']} ({c['cause']})" for name, c in state["cameras"].items()}
+        facts["status"] = " ".join(state["status"]).lower() or "not ready"
+        facts["PLC"] = "alive" if state["plc_alive"] else "silent"
+        if state["engine"]:
+            facts["engine"] = state["engine"]
+        news = [f"{name}: {value}" for name, value in facts.items() if self._before.get(name) != value]
+        self._before = facts
+        self._states += 1
+        return [*news, counts(state)] if self._states % COUNTS_EVERY == 0 else news
+
+
+def counts(state: dict[str, Any]) -> str:
+    verdicts = ", ".join(f"{count} {code}" for code, count in sorted(state["verdicts"].items())) or "no verdicts"
+    return f"{state['parts']} parts: {verdicts}; {state['late_results']} late results"

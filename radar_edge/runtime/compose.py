@@ -1,0 +1,78 @@
+"""From line.yaml to a Line of real parts. Knows which part is opened when, and closes them in the other order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+from radar_edge import __version__
+from radar_edge.bundle import Bundle, open_bundle
+from radar_edge.clock import MonotonicClock
+from radar_edge.config import LineConfig
+from radar_edge.errors import ConfigError
+from radar_edge.inference.runner import Runner, open_runner
+from radar_edge.modality import Subset
+from radar_edge.runtime.capture.supervisor import open_cameras
+from radar_edge.runtime.journal import Journal
+from radar_edge.runtime.pipeline import Line, LineParts
+from radar_edge.runtime.plc import open_link
+from radar_edge.runtime.routing import allowed_subsets
+
+
+@contextmanager
+def open_line(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[Line]:
+    """Open everything that `config` names (with paths as they are to be used), and close it again.
+
+    The PLC link is opened last and closed first: nothing can be read as PASS while the rest is missing.
+    Raises BundleError, ConfigError, StorageError, CameraError, PortError.
+    """
+    clock = MonotonicClock()
+    bundle = open_bundle(config.bundle, allow_unsigned=allow_unsigned)
+    subsets = check_line(config, bundle)
+    facts = {"version": __version__, "bundle": bundle.sha256, "signed_by": bundle.signed_by, "engine": config.engine}
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(config.journal.path, clock, facts))
+        if journal.parts_closed:
+            journal.event("restart", parts_closed=journal.parts_closed)
+        cameras = stack.enter_context(open_cameras(config.cameras, clock))
+        link = stack.enter_context(open_link(config.plc, clock))
+        parts = LineParts(
+            link=link,
+            cameras=cameras,
+            journal=journal,
+            clock=clock,
+            modalities=bundle.modalities,
+            preprocess=bundle.manifest.preprocess,
+            calibrations={subset: bundle.engine(subset, config.precision).calibration for subset in subsets},
+            open_engines=lambda engines: open_engines(engines, config, bundle, subsets),
+        )
+        yield Line(parts, config)
+
+
+def check_line(config: LineConfig, bundle: Bundle) -> tuple[Subset, ...]:
+    """The Subsets that may judge. Raises ConfigError if cameras or routing do not fit the bundle, BundleError
+    if an engine is missing in the wanted precision."""
+    unknown = [camera.modality for camera in config.cameras if camera.modality not in bundle.modalities]
+    if unknown:
+        raise ConfigError(
+            "a camera's modality is none of the bundle's",
+            found=", ".join(unknown),
+            wanted=", ".join(bundle.modalities),
+            next_step="mend the camera's modality, or name the right bundle",
+        )
+    subsets = allowed_subsets(config.routing, bundle.subsets)
+    for subset in subsets:
+        bundle.engine(subset, config.precision)
+    return subsets
+
+
+def open_engines(
+    stack: ExitStack, config: LineConfig, bundle: Bundle, subsets: tuple[Subset, ...]
+) -> Mapping[Subset, Runner]:
+    """One Runner a Subset, closed with `stack`."""
+    engines = {}
+    for subset in subsets:
+        model = bundle.path(bundle.engine(subset, config.precision).file)
+        runner = open_runner(config.engine, model, subset, config.precision, threads=config.threads)
+        engines[subset] = stack.enter_context(runner)
+    return engines

@@ -1,0 +1,123 @@
+"""From the frames of one part to its verdict. Knows no thread, link, journal or deadline.
+
+route -> preprocess -> engine -> score -> p-value and code. Every stage's time goes into the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from radar_edge.clock import NS_PER_MS, Clock
+from radar_edge.config import RoutingConfig
+from radar_edge.inference.runner import Inference, Runner
+from radar_edge.modality import Subset
+from radar_edge.preprocess import Preprocess
+from radar_edge.records import Code, Frame, HealthReport, Reason, Verdict
+from radar_edge.runtime.plc.link import Trigger
+from radar_edge.runtime.routing import Route, route
+from radar_edge.scoring import TOP_SHARE, Calibration, image_score
+
+
+class Inspector:
+    """The engines of a bundle, warm, and what their scores mean. Use it from the thread that opened the engines."""
+
+    def __init__(
+        self,
+        engines: Mapping[Subset, Runner],
+        calibrations: Mapping[Subset, Calibration],
+        preprocess: Preprocess,
+        modalities: Sequence[str],
+        policy: RoutingConfig,
+        clock: Clock,
+    ) -> None:
+        self._engines = engines
+        self._calibrations = calibrations
+        self._preprocess = preprocess
+        self._modalities = modalities
+        self._policy = policy
+        self._clock = clock
+
+    def inspect(self, trigger: Trigger, frames: Mapping[str, Frame], reports: Mapping[str, HealthReport]) -> Verdict:
+        """Judge one part by those of its `frames` (by modality) whose cameras are well.
+
+        Raises ValueError for a frame of another trigger, UsageError for an image of a kind that the model was
+        not trained with; what an engine raises passes through.
+        """
+        strangers = [frame.trigger_id for frame in frames.values() if frame.trigger_id != trigger.trigger_id]
+        if strangers:
+            raise ValueError(f"frames of the triggers {strangers} offered for {trigger.trigger_id}")
+        watch = _StopWatch(self._clock, trigger.received_ns)
+        watch.lap("frames")
+        way = route(frames, reports, self._policy, list(self._engines), self._modalities)
+        if way.subset is None:
+            return Verdict(
+                trigger.trigger_id,
+                way.code or Code.NO_DECISION,
+                way.reason or Reason.NO_ENGINE,
+                degraded=way.degraded,
+                latency_ms=watch.laps(),
+            )
+        inputs = self._preprocess({name: frames[name].image for name in way.subset})
+        watch.lap("preprocess")
+        inference = self._engines[way.subset].infer(inputs)
+        watch.lap("engine")
+        return self._judge(trigger, way, way.subset, inference, watch)
+
+    def _judge(self, trigger: Trigger, way: Route, subset: Subset, inference: Inference, watch: _StopWatch) -> Verdict:
+        if not np.isfinite(inference.anomaly_map).all():
+            return Verdict(
+                trigger.trigger_id,
+                Code.NO_DECISION,
+                Reason.ENGINE_FAULT,
+                subset=subset,
+                degraded=way.degraded,
+                latency_ms=watch.laps(),
+            )
+        calibration = self._calibrations[subset]
+        score = image_score(inference.anomaly_map)
+        code, reason = (Code.PASS, Reason.GOOD) if score <= calibration.threshold else (Code.REJECT, Reason.ANOMALY)
+        p_value, shares = calibration.p_value(score), contributions(inference, subset)
+        watch.lap("score")
+        return Verdict(
+            trigger.trigger_id,
+            way.code or code,
+            way.reason or reason,
+            subset=subset,
+            degraded=way.degraded,
+            score=score,
+            threshold=calibration.threshold,
+            p_value=p_value,
+            contributions=shares,
+            latency_ms=watch.laps(),
+        )
+
+
+def contributions(inference: Inference, subset: Subset) -> dict[str, float]:
+    """Mean attention of each modality where the map is hottest (the pixels that make the score); they sum to 1."""
+    if inference.contribution is None:
+        return dict.fromkeys(subset, 1.0)
+    heat = inference.anomaly_map[0, 0]  # [H, W]
+    alpha = inference.contribution[0]  # [M, h, w]
+    count = max(1, round(TOP_SHARE * heat.size))
+    rows, columns = np.divmod(np.argpartition(heat, -count, axis=None)[-count:], heat.shape[1])
+    rows, columns = rows * alpha.shape[1] // heat.shape[0], columns * alpha.shape[2] // heat.shape[1]
+    return {name: float(alpha[i, rows, columns].mean()) for i, name in enumerate(subset)}
+
+
+class _StopWatch:
+    """Milliseconds from one lap to the next, beginning at the trigger."""
+
+    def __init__(self, clock: Clock, start_ns: int) -> None:
+        self._clock = clock
+        self._start_ns = self._last_ns = start_ns
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now_ns = self._clock.now_ns()
+        self._laps[name] = (now_ns - self._last_ns) / NS_PER_MS
+        self._last_ns = now_ns
+
+    def laps(self) -> dict[str, float]:
+        return {**self._laps, "total": (self._last_ns - self._start_ns) / NS_PER_MS}
