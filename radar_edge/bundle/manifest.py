@@ -1,0 +1,124 @@
+"""manifest.json as frozen models. Knows what a bundle says of itself, not whether it is true.
+
+An unknown key or an unknown schema version is refused: a bundle made by a newer radar-edge may mean
+something that this one would miss.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from radar_edge.errors import BundleError, UsageError
+from radar_edge.modality import check_modalities, subset_from_slug
+from radar_edge.preprocess import Preprocess
+from radar_edge.scoring import Calibration
+
+SCHEMA_VERSION = 1
+REBUILD = "build the bundle again with `radar-edge build-engines` of this version"
+
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelInfo(Entry):
+    """Which network the engines were made from."""
+
+    modalities: tuple[str, ...]
+    shape: dict[str, Any] = Field(description="the network's configuration, as in run.json")
+    weights_sha256: Digest
+    run_sha256: Digest
+    data_sha256: Digest
+    seed: int
+
+
+class Parity(Entry):
+    """The largest differences to the trained network, over `parts` held-out good parts; logits."""
+
+    parts: int = Field(ge=1)
+    max_abs_map: float = Field(ge=0)
+    max_abs_score: float = Field(ge=0)
+
+
+class EngineEntry(Entry):
+    """One engine: a Subset at a precision."""
+
+    subset: str
+    precision: Literal["fp32", "fp16", "int8"]
+    file: str
+    macs: int = Field(ge=1, description="multiply-accumulate operations a part")
+    parameters: int = Field(ge=1)
+    parity: Parity
+    calibration: Calibration
+
+
+class Manifest(Entry):
+    schema_version: Literal[1]
+    created_by: str
+    model: ModelInfo
+    preprocess: Preprocess
+    subsets: tuple[str, ...] = Field(min_length=1)
+    engines: tuple[EngineEntry, ...] = Field(min_length=1)
+    files: dict[str, Digest] = Field(description="path in the bundle -> SHA-256 of every file but the manifest's two")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        faults = [f"the path {path!r} is not inside the bundle" for path in self.files if not is_inside(path)]
+        faults += [f"the engine file {e.file!r} is not listed" for e in self.engines if e.file not in self.files]
+        faults += self._subset_faults()
+        if tuple(self.preprocess.modalities) != self.model.modalities:
+            faults.append("preprocess and model do not have the same modalities")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _subset_faults(self) -> list[str]:
+        try:
+            modalities = check_modalities(self.model.modalities)
+            for slug in self.subsets:
+                subset_from_slug(slug, modalities)
+        except UsageError as error:
+            return [f"{error.problem}: {error.found}"]
+        keys = [(engine.subset, engine.precision) for engine in self.engines]
+        faults = ["two engines have the same subset and precision"] if len(set(keys)) != len(keys) else []
+        if {engine.subset for engine in self.engines} != set(self.subsets):
+            faults.append("the subsets are not those of the engines")
+        return faults
+
+
+def engine_file(slug: str, precision: str) -> str:
+    return f"onnx/{slug}_{precision}.onnx"
+
+
+def reference_file(slug: str, precision: str) -> str:
+    return f"reference/{slug}_{precision}.npz"
+
+
+def is_inside(path: str) -> bool:
+    """Whether `path` is a plain relative path in POSIX form."""
+    pure = PurePosixPath(path)
+    return str(pure) == path and not pure.is_absolute() and ".." not in pure.parts and "\\" not in path
+
+
+def read_manifest(data: bytes, source: str) -> Manifest:
+    """Parse manifest.json. Raises BundleError with every fault."""
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise BundleError(f"{source} is not JSON", found=str(error), next_step=REBUILD) from error
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{source} has an unknown schema version", found=version, wanted=SCHEMA_VERSION, next_step=REBUILD
+        )
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        faults = [f"{'.'.join(str(p) for p in e['loc']) or 'manifest'}: {e['msg']}" for e in error.errors()]
+        raise BundleError(f"{source} cannot be used", faults=faults, next_step=REBUILD) from error
