@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from radar_edge.errors import BundleError, MissingPackageError
 from radar_edge.inference.runner import Inference, Runner, Tensor
@@ -16,30 +17,41 @@ OUTPUT_MAP = "anomaly_map"
 OUTPUT_CONTRIBUTION = "contribution"
 
 
+Session: TypeAlias = Any
+"""onnxruntime.InferenceSession, which has no type stubs."""
+
+
+def open_session(model: Path | bytes, *, threads: int = 1) -> Session:
+    """A session on the CPU of an ONNX file or its bytes. Raises BundleError if it cannot be loaded."""
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        raise MissingPackageError("onnxruntime", "ort", "the onnxruntime engine") from error
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        name = "the graph" if isinstance(model, bytes) else model
+        raise BundleError(f"{name} is not a model that ONNX Runtime can load", found=str(error)[:300]) from error
+
+
 class OnnxRuntimeRunner(Runner):
     """A specialised ONNX file of one Subset, on the CPU."""
 
     def __init__(self, model: Path, subset: Subset, precision: str, *, threads: int = 1) -> None:
-        try:
-            import onnxruntime as ort
-        except ImportError as error:
-            raise MissingPackageError("onnxruntime", "ort", "the onnxruntime engine") from error
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise BundleError(f"{model} is not a model that ONNX Runtime can load", found=str(error)[:300]) from error
+        session = open_session(model, threads=threads)
         shapes = {node.name: tuple(node.shape) for node in session.get_inputs()}
         if set(shapes) != set(subset.modalities):
             raise BundleError(
                 f"{model} is no engine for the subset {subset}", found=sorted(shapes), wanted=sorted(subset.modalities)
             )
         super().__init__(subset, precision, shapes)
-        self._session: ort.InferenceSession | None = session
+        self._session: Session | None = session
         self._outputs = [node.name for node in session.get_outputs()]
 
     def _infer(self, inputs: Mapping[str, Tensor]) -> Inference:
