@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
         state.json beside the journal says every second how the line is.
         """
         from radar_edge.config import LineConfig, load_config, resolve_paths
+        from radar_edge.errors import StorageError
         from radar_edge.files import write_json
         from radar_edge.runtime.compose import open_line
 
@@ -39,7 +40,10 @@ def register(app: typer.Typer) -> None:
         news = News()
 
         def on_state(state: dict[str, Any]) -> None:
-            write_json(config.journal.path.with_name(STATE_FILE), state)
+            try:
+                write_json(config.journal.path.with_name(STATE_FILE), state)
+            except StorageError as error:  # a full disk ends no line: the journal's status bit tells the PLC
+                say(f"error: {error}")
             for text in news.of(state):
                 say(text)
 

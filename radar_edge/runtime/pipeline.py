@@ -106,16 +106,13 @@ class Line:
         self._crew.start("capture", self._watch_cameras)
         self._crew.start("desk", lambda: self._desk.run(self._crew.stopping))
         self._crew.start("inspection", self._inspect)
-        since_state_s = STATE_EVERY_S
-        while not stop.wait(TICK_S) and not self._failed:
-            since_state_s += TICK_S
-            if on_state is not None and since_state_s >= STATE_EVERY_S:
-                since_state_s = 0.0
-                on_state(self.state())
-        self._finish()
-        if on_state is not None:
-            on_state(self.state())
-        stuck = self._crew.stop(END_S)
+        try:
+            self._mind(stop, on_state)
+        finally:
+            try:
+                self._finish()
+            finally:
+                stuck = self._crew.stop(END_S)
         self._crew.raise_error()
         if self._parts.journal.error is not None:
             raise self._parts.journal.error
@@ -124,6 +121,15 @@ class Line:
                 f"the {' and the '.join(stuck)} thread did not end within {END_S:g} s",
                 next_step="its driver or engine hangs: look at the events in the journal",
             )
+
+    def _mind(self, stop: threading.Event, on_state: Callable[[dict[str, Any]], None] | None) -> None:
+        """Wait for the end, or for a thread to fail."""
+        since_state_s = STATE_EVERY_S
+        while not stop.wait(TICK_S) and not self._failed:
+            since_state_s += TICK_S
+            if on_state is not None and since_state_s >= STATE_EVERY_S:
+                since_state_s = 0.0
+                on_state(self.state())
 
     @property
     def _failed(self) -> bool:
