@@ -43,7 +43,7 @@ class Reporter:
     pending: int = 0
     dropped: int = 0
     _frame_id: int = field(default=0, init=False)
-    _checksum: int = field(default=0, init=False)
+    _seen: int | None = field(default=None, init=False)
 
     def report(self, image: Image | None, stamp_ns: int) -> None:
         """Send this period's report, with the frame if it is asked for, whole and new.
@@ -52,17 +52,19 @@ class Reporter:
         a full pipe, the frame is dropped: a later one would show the part at another place.
         """
         self._frame_id = self._frame_id % LAST_ID + 1
-        before, self._checksum = self._checksum, 0 if image is None else checksum(image)
+        crc = 0 if image is None else checksum(image)
         mean, clipped = (0.0, 0.0) if image is None else brightness(image)
         frame = None
-        if self.pending and (image is None or self.repeats or self._checksum != before):
+        if self.pending and (image is None or self.repeats or crc != self._seen):
             frame = None if image is None else self._store(image)
             self.dropped += frame is None
             self.pending = 0
+        if image is not None:
+            self._seen = crc
         report = Report(
             self._frame_id,
             stamp_ns,
-            self._checksum,
+            crc,
             mean,
             clipped,
             image is not None,
