@@ -9,8 +9,8 @@ from radar_edge import __version__
 from radar_edge.bundle import Bundle, open_bundle
 from radar_edge.clock import MonotonicClock
 from radar_edge.config import LineConfig
-from radar_edge.errors import ConfigError
-from radar_edge.inference.runner import Runner, open_runner
+from radar_edge.errors import ConfigError, MachineError
+from radar_edge.inference.runner import RUNNERS, Runner, open_runner
 from radar_edge.modality import Subset
 from radar_edge.runtime.capture.supervisor import open_cameras
 from radar_edge.runtime.journal import Journal
@@ -51,7 +51,13 @@ def open_line(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[L
 
 def check_line(config: LineConfig, bundle: Bundle) -> tuple[Subset, ...]:
     """The Subsets that may judge. Raises ConfigError if cameras or routing do not fit the bundle, BundleError
-    if an engine is missing in the wanted precision."""
+    if an engine is missing in the wanted precision, MachineError if there is no such back end."""
+    if config.engine not in RUNNERS:
+        raise MachineError(
+            f"the engine {config.engine} is not available in this version",
+            wanted=", ".join(name for name in RUNNERS if name != "fake"),
+            next_step="name one of those as `engine` in line.yaml",
+        )
     unknown = [camera.modality for camera in config.cameras if camera.modality not in bundle.modalities]
     if unknown:
         raise ConfigError(

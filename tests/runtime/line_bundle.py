@@ -1,0 +1,114 @@
+"""A signed bundle of tiny engines, and the image files of parts that it can judge: bright means bad."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from radar_edge.bundle import EngineEntry, Manifest, ModelInfo, Parity, create_key, engine_file, new_bundle
+from radar_edge.modality import Subset, all_subsets
+from radar_edge.preprocess import ModalityPreprocess, Preprocess, write_png
+from radar_edge.scoring import Calibration
+
+SIDE = 32
+MODALITIES = ("rgb", "tir")
+SPECS = {
+    "rgb": ModalityPreprocess(channels=3, bit_depth=8, height=SIDE, width=SIDE, offset=(0.0,) * 3, scale=(255.0,) * 3),
+    "tir": ModalityPreprocess(channels=1, bit_depth=16, height=SIDE, width=SIDE, offset=(0.0,), scale=(65535.0,)),
+}
+CALIBRATION = Calibration(scores=(0.2, 0.25, 0.3), weights=(1.0,) * 3, groups=3, target_frr=0.3, threshold=0.5)
+CYCLE = 5
+"""Part n is bad if n is a multiple of this."""
+
+
+def engine_bytes(subset: Subset) -> bytes:
+    """The mean of all channels as the map; equal attention."""
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, SPECS[name].channels, SIDE, SIDE)) for name in subset
+    ]
+    grey = [helper.make_node("ReduceMean", [name], [f"{name}_grey"], axes=[1], keepdims=1) for name in subset]
+    nodes = [*grey, helper.make_node("Mean", [f"{name}_grey" for name in subset], ["anomaly_map"])]
+    outputs = [helper.make_tensor_value_info("anomaly_map", TensorProto.FLOAT, (1, 1, SIDE, SIDE))]
+    constants = []
+    if len(subset) > 1:
+        shape = (1, len(subset), 4, 4)
+        share = np.full(shape, 1 / len(subset), np.float32)
+        constants = [helper.make_tensor("share", TensorProto.FLOAT, shape, share.tobytes(), raw=True)]
+        nodes.append(helper.make_node("Identity", ["share"], ["contribution"]))
+        outputs.append(helper.make_tensor_value_info("contribution", TensorProto.FLOAT, shape))
+    graph = helper.make_graph(nodes, str(subset), inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def write_bundle(folder: Path, keys: Path) -> None:
+    """A bundle of every Subset at fp32, signed with a new key in `keys`."""
+    subsets = all_subsets(MODALITIES)
+    digest = "0" * 64
+    with new_bundle(folder, create_key(keys)) as writer:
+        for subset in subsets:
+            writer.add(engine_file(subset.slug, "fp32"), engine_bytes(subset))
+        engines = tuple(
+            EngineEntry(
+                subset=subset.slug,
+                precision="fp32",
+                file=engine_file(subset.slug, "fp32"),
+                macs=1,
+                parameters=1,
+                parity=Parity(parts=1, max_abs_map=0.0, max_abs_score=0.0),
+                calibration=CALIBRATION,
+            )
+            for subset in subsets
+        )
+        model = ModelInfo(
+            modalities=MODALITIES, shape={}, weights_sha256=digest, run_sha256=digest, data_sha256=digest, seed=0
+        )
+        writer.finish(
+            Manifest(
+                schema_version=1,
+                created_by="test",
+                model=model,
+                preprocess=Preprocess(modalities=SPECS),
+                subsets=tuple(subset.slug for subset in subsets),
+                engines=engines,
+                files=writer.digests,
+            )
+        )
+
+
+def is_bad(part: int) -> bool:
+    return part % CYCLE == 0
+
+
+def write_parts(folder: Path) -> None:
+    """One cycle of parts, a folder a modality, in order of names."""
+    rng = np.random.default_rng(0)
+    for part in range(1, CYCLE + 1):
+        level = 0.8 if is_bad(part) else 0.25
+        rgb = np.clip(rng.normal(255 * level, 5, (48, 48, 3)), 0, 255).astype(np.uint8)
+        tir = np.clip(rng.normal(65535 * level, 500, (48, 48)), 0, 65535).astype(np.uint16)
+        write_png(folder / "rgb" / f"{part:03d}.png", rgb)
+        write_png(folder / "tir" / f"{part:03d}.png", tir)
+
+
+def line_document(port: str) -> dict:
+    """A line.yaml beside the folders `bundle` and `parts`."""
+    cameras = [
+        {"backend": "replay", "camera_id": f"{name}-camera", "modality": name, "fps": 30, "folder": f"parts/{name}"}
+        for name in MODALITIES
+    ]
+    return {
+        "schema_version": 1,
+        "bundle": "bundle",
+        "engine": "onnxruntime",
+        "deadline_ms": 250,
+        "pair_wait_ms": 100,
+        "cameras": cameras,
+        "routing": {"degraded": "may_pass"},
+        "plc": {"driver": "modbus-slave", "port": port},
+        "journal": {"path": "journal.sqlite"},
+    }
