@@ -1,0 +1,52 @@
+"""An image folder of a few noisy parts and a run folder of an untrained RADAR that held most of them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from radar_edge.models.radar import Radar, RadarConfig
+from radar_edge.preprocess import ModalityPreprocess, Preprocess, write_png
+from radar_edge.training.checkpoint import save_run
+
+SIZE = 32
+HELD_OUT = tuple(f"train/good/{i:03}" for i in range(4, 24))
+
+
+def write_data(folder: Path, lacking_tir: Sequence[int] = ()) -> Path:
+    """24 good parts, RGB of 8 bit and TIR of 16 bit."""
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        rgb = rng.integers(0, 255, (48, 48, 3), dtype=np.uint8)
+        tir = rng.integers(29000, 31000, (40, 40), dtype=np.uint16)
+        write_png(folder / "train/good/rgb" / f"{i:03}.png", rgb)
+        if i not in lacking_tir:
+            write_png(folder / "train/good/tir" / f"{i:03}.png", tir)
+    return folder
+
+
+def write_run(folder: Path, held_out: Sequence[str] = HELD_OUT) -> Path:
+    preprocess = Preprocess(
+        modalities={
+            "rgb": ModalityPreprocess(
+                channels=3, bit_depth=8, height=SIZE, width=SIZE, offset=(127.0,) * 3, scale=(64.0,) * 3
+            ),
+            "tir": ModalityPreprocess(
+                channels=1, bit_depth=16, height=SIZE, width=SIZE, offset=(3e4,), scale=(500.0,), median_channel=100.0
+            ),
+        }
+    )
+    torch.manual_seed(0)
+    config = RadarConfig(channels={"rgb": 3, "tir": 2}, height=SIZE, width=SIZE, features=8, shared=8)
+    document = {
+        "config": {"seed": 5},
+        "model": config.model_dump(mode="json"),
+        "preprocess": preprocess.model_dump(mode="json"),
+        "held_out": list(held_out),
+        "data_sha256": "d" * 64,
+    }
+    save_run(folder, Radar(config), document)
+    return folder
