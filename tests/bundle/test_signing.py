@@ -4,6 +4,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import x25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from radar_edge.bundle.signing import (
     Signature,
@@ -72,6 +74,17 @@ def test_damaged_keys_are_named(tmp_path: Path) -> None:
     (tmp_path / "signing.key").write_text("no key")
     with pytest.raises(UsageError, match=r"signing\.key"):
         load_signer(tmp_path)
+
+
+def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
+    create_key(tmp_path)
+    key = x25519.X25519PrivateKey.generate()
+    (tmp_path / "signing.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(UsageError, match="Ed25519 private key"):
+        load_signer(tmp_path)
+    (tmp_path / "other.pub").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    with pytest.raises(UsageError, match="Ed25519 public key"):
+        trusted_keys(tmp_path)
 
 
 def test_a_key_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
