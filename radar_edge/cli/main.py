@@ -12,7 +12,7 @@ from radar_edge.cli.output import console
 from radar_edge.errors import RadarEdgeError
 
 # In the order of the work; each module has a function `register(app)`.
-COMMANDS = ("synth", "dataset", "train", "evaluate", "build_engines", "verify", "run", "demo")
+COMMANDS = ("synth", "dataset", "train", "evaluate", "build_engines", "verify", "keys", "run", "demo")
 
 app = typer.Typer(
     name="radar-edge",
