@@ -14,7 +14,8 @@ from rich.console import Console
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line on stdout.")]
 
-console = Console(stderr=True, highlight=False)
+# Into a file or a pipe the tables keep their full width.
+console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100)
 """Progress and messages for people."""
 
 
