@@ -81,6 +81,9 @@ class PlcConfig(Config):
     input_base: int = Field(default=0, ge=0, le=65000, description="address of our first input register")
     holding_base: int = Field(default=0, ge=0, le=65000, description="address of the PLC's first holding register")
     heartbeat_timeout_ms: float = Field(default=1000, gt=0, description="PLC heartbeat older than this: link is lost")
+    hold_ms: float = Field(
+        default=100, ge=0, le=10_000, description="a verdict that is read but not acknowledged stays so long"
+    )
 
 
 class JournalConfig(Config):

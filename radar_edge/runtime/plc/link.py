@@ -34,6 +34,9 @@ class Trigger:
 
 
 class DeliveryState(str, Enum):
+    """SHOWN: the PLC read its code for the first time, which is final from then on. ACKNOWLEDGED: the PLC wrote its
+    sequence after that. NOT_DELIVERED: nobody read it in its time, or the link ended; nobody ever will."""
+
     SHOWN = "shown"
     ACKNOWLEDGED = "acknowledged"
     NOT_DELIVERED = "not_delivered"
@@ -41,8 +44,8 @@ class DeliveryState(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a published verdict. `code` is what the PLC could read: a PASS that came too late was
-    shown as NO_DECISION."""
+    """What became of a published verdict. `code` is what the PLC read: a PASS that came too late was shown as
+    NO_DECISION; NONE if it was not delivered. `sequence` is 0 if it never got one."""
 
     trigger_id: int
     sequence: int
@@ -61,7 +64,7 @@ class PlcLink(ABC):
     @abstractmethod
     def publish(self, verdict: Verdict, *, wire_score: int, subset_bits: int, deadline_ns: int) -> None:
         """Queue a verdict for the wire. It is shown when the one before it is acknowledged or its hold time is
-        over; a PASS whose `deadline_ns` has passed by then is shown as NO_DECISION, reason DEADLINE."""
+        over; a PASS that the PLC would first read after `deadline_ns` reads NO_DECISION, reason DEADLINE."""
 
     @abstractmethod
     def beat(self, status: StatusBit, health: Sequence[Ne107]) -> None:

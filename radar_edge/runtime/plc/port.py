@@ -1,0 +1,102 @@
+"""Opening a serial port, and a clear message when it cannot be. Knows no protocol.
+
+The port is locked (flock), so that no second process of ours shares the line by mistake.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import termios
+from pathlib import Path
+
+import serial
+
+from radar_edge.config import PlcConfig
+from radar_edge.errors import PortError
+
+# What a port that was pulled raises, depending on the call: termios.error is no OSError.
+PORT_FAULTS = (OSError, termios.error, serial.SerialException)
+
+WRITE_TIMEOUT_S = 0.5
+_PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
+
+
+def open_port(config: PlcConfig, read_timeout_s: float) -> serial.Serial:
+    """The port of `config`, raw, 8 data bits. A read returns what is there, or b"" after `read_timeout_s`.
+    Raises PortError with the cause and the next step."""
+    try:
+        return serial.Serial(
+            config.port,
+            config.baud,
+            parity=_PARITY[config.parity],
+            stopbits=config.stop_bits,
+            timeout=read_timeout_s,
+            write_timeout=WRITE_TIMEOUT_S,
+            exclusive=True,
+        )
+    except (*PORT_FAULTS, ValueError) as error:
+        raise port_error(config.port, error) from error
+
+
+def char_ns(config: PlcConfig) -> int:
+    """Wire time of one character: start, 8 data bits, parity, stop."""
+    bits = 1 + 8 + (config.parity != "none") + config.stop_bits
+    return bits * 1_000_000_000 // config.baud
+
+
+def port_error(port: str, error: Exception) -> PortError:
+    """Why `port` could not be opened, in words."""
+    cause = error.errno if isinstance(error, OSError) else None
+    if cause == errno.ENOENT:
+        return PortError(
+            f"the serial port {port} does not exist",
+            wanted="a serial device, such as /dev/ttyUSB0, /dev/ttyTHS1 or a name under /dev/serial/by-id",
+            next_step="plug in the adapter, look with `ls /dev/serial/by-id /dev/tty*`, correct plc.port",
+        )
+    if cause in (errno.EACCES, errno.EPERM):
+        return PortError(
+            f"no permission to open the serial port {port}",
+            next_step="add the user to the port's group: sudo usermod -aG dialout $USER, then log in again",
+        )
+    if cause in (errno.EAGAIN, errno.EBUSY):
+        return PortError(
+            f"the serial port {port} is in use by another process",
+            found=", ".join(holders(port)) or "a process of another user",
+            next_step="stop that process (a getty, ModemManager, a second radar-edge?), then start again",
+        )
+    return PortError(
+        f"cannot open {port} as a serial port",
+        found=str(error),
+        next_step="check plc.port, baud, parity and stop_bits against what the adapter can do",
+    )
+
+
+def holders(port: str) -> list[str]:
+    """The other processes that have `port` open, as far as we may look: "pid 123 (name)"."""
+    target = Path(port).resolve()
+    processes = sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name))
+    others = [process for process in processes if int(process.name) != os.getpid()]
+    return [f"pid {process.name} ({_name(process)})" for process in others if _has_open(process, target)]
+
+
+def _has_open(process: Path, target: Path) -> bool:
+    try:
+        links = list((process / "fd").iterdir())
+    except OSError:  # ended since, or another user's
+        return False
+    return any(_points_to(link, target) for link in links)
+
+
+def _points_to(link: Path, target: Path) -> bool:
+    try:
+        return link.readlink() == target
+    except OSError:
+        return False
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:
+        return "ended"
