@@ -6,13 +6,14 @@ PEERS = socat libmodbus-dev mbpoll pkg-config gcc
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check lint types docs venv peers clean
+.PHONY: help demo test check lint types docs venv peers device-test clean
 
 help:
 	@echo 'make demo    the whole chain in one go, on generated images (DATA=folder: on yours)'
 	@echo 'make test    all tests'
 	@echo 'make check   lint, types, tests, docs: what a reviewer would run'
 	@echo 'make venv    only the set-up, into $(VENV)'
+	@echo 'make device-test  the device install on Python 3.10 (no torch, no onnx) and its tests'
 	@echo 'make peers   Debian packages that some tests talk to (needs root)'
 
 venv: $(VENV)/.ready
@@ -40,6 +41,16 @@ types: venv
 
 docs: venv
 	$(VENV)/bin/codespell
+
+# JetPack 6 carries Python 3.10; what runs on the device is tested there too.
+PYTHON310 ?= python3.10
+DEVICE_TESTS = $(wildcard tests/test_*.py) tests/runtime tests/bundle tests/inference/test_fake_runner.py
+
+device-test:
+	$(PYTHON310) -m venv .venv-device
+	.venv-device/bin/pip install --quiet --disable-pip-version-check -c constraints/device-py310.txt -e '.[ort,sim]' \
+		pytest pytest-timeout hypothesis
+	.venv-device/bin/pytest -p no:cacheprovider $(DEVICE_TESTS) --ignore tests/runtime/test_line_integration.py
 
 peers:
 	apt-get update -qq

@@ -17,7 +17,8 @@ LAYERS = (
     ("evaluation",),
     ("training", "export", "runtime", "device"),
     ("simulation", "web", "benchmark"),
-    ("cli", "__main__"),
+    ("cli",),
+    ("__main__",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Within the two lowest layers the files may use each other; export reads checkpoints and makes the gate's anomalies.
