@@ -51,6 +51,7 @@ def register(app: typer.Typer) -> None:
             say(f"bundle {config.bundle}, PLC on {config.plc.port}, journal {config.journal.path}")
             opened.run(stop, on_state)
             state = opened.state()
+            on_state(state)
         say(f"stopped: {counts(state)}")
         if json:
             print_json(state)

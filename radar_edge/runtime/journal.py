@@ -30,8 +30,11 @@ from radar_edge.runtime.plc.link import Delivery, DeliveryState, Trigger
 GROUP_S = 0.04
 """Rows that nobody waits for are committed together, at most this late."""
 SYNC_S = 0.04
+"""An intent is on the disk so long after its commit, and the disk's own time."""
+REST_EVERY = 25
+"""Looks (of SYNC_S) between two syncs of all other rows: each sync costs flash a block or two."""
 CHECKPOINT_EVERY = 250
-"""Syncs between two checkpoints (10 s at work): the log's pages move to the main file off the writer's thread."""
+"""Looks between two checkpoints: the log's pages move to the main file off the writer's thread."""
 RETRY_S = 0.2
 CLOSE_S = 2.0
 STALL_NS = 250 * NS_PER_MS
@@ -50,6 +53,7 @@ class _Write:
     values: tuple[Any, ...]
     queued_ns: int
     urgent: bool
+    intent: bool
     done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -75,7 +79,8 @@ class Journal:
         self._writing: list[_Write] = []
         self._lost = 0
         self._faults: dict[str, int] = {}
-        self._dirty = threading.Event()
+        self._unsynced = threading.Event()
+        self._unsynced_intent = threading.Event()
         self._closed = False
         self._crew = Crew()
         self._crew.start("journal-writer", self._write_loop)
@@ -104,7 +109,7 @@ class Journal:
         False if that takes longer than `timeout_s`, and at once while the journal is failing.
         """
         failing = self.failing_since_ns() is not None
-        write = self._update(part, "intent", urgent=True, **_judgement(verdict))
+        write = self._update(part, "intent", **_judgement(verdict))
         return not failing and write.done.wait(timeout_s)
 
     def sent(self, part: int, verdict: Verdict, sent_ms: float) -> None:
@@ -125,15 +130,16 @@ class Journal:
         values = (self.run, self._clock.now_ns(), wall_time(), kind, subject, json.dumps(detail, default=str))
         self._put("INSERT INTO events (run, at_ns, at, kind, subject, detail) VALUES (?, ?, ?, ?, ?, ?)", values)
 
-    def _update(self, part: int, state: str | None, *, urgent: bool = False, **columns: Any) -> _Write:
+    def _update(self, part: int, state: str | None, **columns: Any) -> _Write:
         """Set `columns` of a part, and its state; an intent that comes after its slot was filled moves no state."""
-        move = "CASE state WHEN 'open' THEN 'intent' ELSE state END" if state == "intent" else "coalesce(?, state)"
+        intent = state == "intent"
+        move = "CASE state WHEN 'open' THEN 'intent' ELSE state END" if intent else "coalesce(?, state)"
         sets = ", ".join([*(f"{name} = ?" for name in columns), f"state = {move}"])
-        values = (*columns.values(), *(() if state == "intent" else (state,)), self.run, part)
-        return self._put(f"UPDATE parts SET {sets} WHERE run = ? AND part = ?", values, urgent=urgent)
+        values = (*columns.values(), *(() if intent else (state,)), self.run, part)
+        return self._put(f"UPDATE parts SET {sets} WHERE run = ? AND part = ?", values, urgent=intent, intent=intent)
 
-    def _put(self, sql: str, values: tuple[Any, ...], *, urgent: bool = False) -> _Write:
-        write = _Write(sql, values, self._clock.now_ns(), urgent)
+    def _put(self, sql: str, values: tuple[Any, ...], *, urgent: bool = False, intent: bool = False) -> _Write:
+        write = _Write(sql, values, self._clock.now_ns(), urgent, intent)
         with self._wake:
             if len(self._pending) < MAX_PENDING:
                 self._pending.append(write)
@@ -202,7 +208,9 @@ class Journal:
             return False
         with self._wake:
             self._writing = []
-        self._dirty.set()
+        self._unsynced.set()
+        if any(write.intent for write in batch):
+            self._unsynced_intent.set()
         for write in batch:
             write.done.set()
         self._healed("write")
@@ -210,19 +218,19 @@ class Journal:
 
     def _sync_loop(self) -> None:
         with closing(sqlite3.connect(self._path, isolation_level=None, timeout=0)) as db:
-            syncs = 0
+            looks = 0
             while not self._crew.stopping.wait(SYNC_S):
-                if not self._dirty.is_set():
-                    continue
-                self._dirty.clear()
-                self._sync()
-                syncs += 1
-                if syncs % CHECKPOINT_EVERY == 0:
+                looks += 1
+                if self._unsynced_intent.is_set() or (looks % REST_EVERY == 0 and self._unsynced.is_set()):
+                    self._sync()
+                if looks % CHECKPOINT_EVERY == 0:
                     self._checkpoint(db)
 
     def _sync(self) -> None:
         """Make what was committed survive a power cut. A failure is for the rest of the run: Linux then marks
         the pages clean, and the success of a later sync says nothing of them."""
+        self._unsynced.clear()
+        self._unsynced_intent.clear()
         try:
             os.fdatasync(self._log)
         except OSError as error:

@@ -202,7 +202,8 @@ def test_a_failed_sync_is_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with Journal(path, CLOCK, {}) as journal:
         with monkeypatch.context() as patch:
             patch.setattr(module.os, "fdatasync", broken)
-            journal.event("x")
+            journal.open_part(1, Trigger(7, 123))
+            journal.intent(1, PASS, timeout_s=5)
             wait_until(lambda: journal.failing_since_ns() is not None)
         assert not journal.intent(1, PASS, timeout_s=5)
         journal.event("y")
@@ -210,15 +211,23 @@ def test_a_failed_sync_is_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert journal.failing_since_ns() is not None
 
 
-def test_what_was_committed_is_synced_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_intent_is_synced_soon_and_other_rows_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     real = os.fdatasync
     monkeypatch.setattr(module.os, "fdatasync", lambda fd: (real(fd), synced.append(os.fstat(fd).st_ino)))
+    monkeypatch.setattr(module, "REST_EVERY", 10**9)
     path = tmp_path / "journal.sqlite"
     with Journal(path, CLOCK, {}) as journal:
         log = (tmp_path / "journal.sqlite-wal").stat().st_ino
         journal.open_part(1, Trigger(7, 123))
+        wait_until(lambda: len(read_parts(path)) == 1)
+        time.sleep(3 * module.SYNC_S)
+        assert synced == []
+        journal.intent(1, PASS, timeout_s=5)
         wait_until(lambda: bool(synced))
+        monkeypatch.setattr(module, "REST_EVERY", 1)
+        journal.event("x")
+        wait_until(lambda: len(synced) == 2)
     assert set(synced) == {log}
 
 
