@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from radar_edge.data.layouts import Dataset, DeclaredModality, Sample
+from radar_edge.data.kinds import DeclaredModality
+from radar_edge.data.layouts import Dataset, Sample
+from radar_edge.errors import DatasetError, UsageError
 from radar_edge.preprocess import ModalityPreprocess, Preprocess, preprocess_image, read_image, resize
 from radar_edge.records import Image
 
@@ -22,6 +25,8 @@ FIT_IMAGES = 200
 """As many images of train/good are enough for a mean and a few percentiles."""
 FIT_SIDE = 64
 LEAST_SCALE = 1e-3
+LEAST_SPAN = 0.05
+"""Kelvin, usually: the noise of an uncooled camera."""
 THREADS = 2
 HELD_OUT_SHARE = 0.2
 
@@ -62,12 +67,12 @@ def colour_scaling(pixels: Sequence[npt.NDArray[np.float64]], _: DeclaredModalit
 def thermal_scaling(pixels: Sequence[npt.NDArray[np.float64]], declared: DeclaredModality | None) -> dict[str, Any]:
     """Fixed window of raw counts: median, and a quarter of the 1 to 99 % range; likewise for frame minus median.
 
-    The local channel carries what drift hides. With a unit in dataset.yaml one unit is the least scale, so that a
-    set without any contrast is not blown up to noise.
+    The local channel carries what drift hides. The least scale keeps a set without any contrast from being blown up
+    to noise: LEAST_SPAN of the unit that dataset.yaml gives, else one count.
     """
     stack = np.concatenate([p.ravel() for p in pixels])
     local = np.concatenate([(p - np.median(p)).ravel() for p in pixels])
-    least = 0.05 / declared.scale if declared is not None and declared.scale else 1.0
+    least = LEAST_SPAN / declared.scale if declared is not None and declared.scale else 1.0
     window, near = (np.subtract(*np.percentile(x, [99, 1])) / 4 for x in (stack, local))
     return {
         "offset": (float(np.median(stack)),),
@@ -101,7 +106,7 @@ def _rank(group: str, seed: int) -> bytes:
 def load_inputs(samples: Sequence[Sample], preprocess: Preprocess) -> tuple[dict[str, Floats], Flags]:
     """Network inputs `[N, C, H, W]` a modality, zeros where a part lacks it, and presence `[N, M]`.
 
-    Raises DatasetError for an unreadable file, UsageError for one of another kind.
+    Raises DatasetError naming the file if one cannot be read or is of another kind.
     """
     arrays = {
         name: np.zeros((len(samples), spec.input_channels, spec.height, spec.width), np.float32)
@@ -111,7 +116,7 @@ def load_inputs(samples: Sequence[Sample], preprocess: Preprocess) -> tuple[dict
 
     def load(place: tuple[int, str]) -> None:
         n, name = place
-        arrays[name][n] = preprocess_image(preprocess.modalities[name], read_image(samples[n].paths[name]), name)
+        arrays[name][n] = read_input(samples[n].paths[name], preprocess.modalities[name], name)
 
     with ThreadPoolExecutor(THREADS) as pool:
         places = [(n, name) for n, sample in enumerate(samples) for name in arrays if name in sample.paths]
@@ -120,17 +125,26 @@ def load_inputs(samples: Sequence[Sample], preprocess: Preprocess) -> tuple[dict
     return arrays, presence
 
 
+def read_input(path: Path, spec: ModalityPreprocess, name: str) -> Floats:
+    """`[C, H, W]` of one file. Raises DatasetError naming it if it cannot be read or is of another kind."""
+    try:
+        return preprocess_image(spec, read_image(path), name)
+    except UsageError as error:
+        raise DatasetError(f"{path}: {error.problem}", found=error.found, wanted=error.wanted) from error
+
+
 def load_mask(sample: Sample, modalities: Iterable[str], height: int, width: int) -> Flags:
     """`[height, width]`: what these modalities show of the defect; all False for a good part or one without masks.
 
-    The masks of single modalities where there are any, else the union mask.
+    The masks of single modalities where there are any, else the union mask. A pixel is set if any of the defect falls
+    on it, so that a scratch of one pixel neither vanishes nor falls apart where the mask is made smaller.
     """
     paths = [sample.masks[name] for name in modalities if name in sample.masks]
-    if not paths and not sample.masks and sample.mask is not None:
+    if not sample.masks and sample.mask is not None:
         paths = [sample.mask]
     union = np.zeros((height, width), bool)
     for path in paths:
         mask = read_image(path)
         plane = (mask if mask.ndim == 2 else mask.max(axis=2)) > 0
-        union |= cv2.resize(plane.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+        union |= cv2.resize(plane.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0
     return union

@@ -1,45 +1,33 @@
 """Image folders as validated samples. Knows the folder convention, reads no pixels beyond what it must.
 
 The convention is MVTec 3D-AD's: `<split>/<class>/<modality>/<name>.<ext>`, `gt/` = union mask at the first
-modality's size, `gt_<modality>/` = mask of what that modality shows. Optional files beside the splits:
+modality's size, `gt_<modality>/` = mask of what that modality shows. A part may lack a modality. Optional files
+beside the splits:
 
-    samples.csv    split, cls, name; optional group (never split), visible_in (a slug); other columns are strata
+    samples.csv    see data.rows; a group never lies in two splits
     dataset.yaml   modalities: {tir: {bit_depth: 16, channels: 1, unit: ..., scale: ..., offset: ...}, ...} in order
 """
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import Field
-
-from radar_edge.config import Config, load_config
-from radar_edge.errors import DatasetError, UsageError
+from radar_edge.config import load_config
+from radar_edge.data.kinds import DatasetFile, DeclaredModality, ModalitySpec, describe, kind_of
+from radar_edge.data.rows import FILE, KNOWN, Row, read_rows
+from radar_edge.errors import ConfigError, DatasetError, UsageError
 from radar_edge.modality import Subset, check_modalities, subset_from_slug
 from radar_edge.preprocess import read_image
-from radar_edge.records import Image
 
 SPLITS = ("train", "validation", "test")
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 GOOD = "good"
 MASKS = "gt"
-COLUMNS = ("split", "cls", "name", "group", "visible_in")
 SPEC_IMAGES = 8
 """As many images of train/good are decoded to learn a modality's depth and channels."""
-
-
-@dataclass(frozen=True)
-class ModalitySpec:
-    """What one modality's images are. Height and width are the first image's: sizes may differ."""
-
-    channels: int
-    bit_depth: int
-    height: int
-    width: int
 
 
 @dataclass(frozen=True)
@@ -65,22 +53,6 @@ class Sample:
         return self.cls == GOOD
 
 
-class DeclaredModality(Config):
-    """What dataset.yaml says of one modality. value = raw * scale + offset, in `unit`."""
-
-    channels: int | None = Field(default=None, ge=1, le=4)
-    bit_depth: int | None = None
-    unit: str | None = None
-    scale: float | None = Field(default=None, gt=0)
-    offset: float = 0.0
-
-
-class DatasetFile(Config):
-    """dataset.yaml: the modalities in the model's order."""
-
-    modalities: dict[str, DeclaredModality]
-
-
 @dataclass(frozen=True)
 class Dataset:
     """An indexed image folder."""
@@ -96,31 +68,43 @@ class Dataset:
         return tuple(s for s in self.samples if s.split == split and (good is None or s.is_good is good))
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What names and text files say, before any image is opened; every fault in one sentence."""
+
+    root: Path
+    modalities: tuple[str, ...]
+    declared: Mapping[str, DeclaredModality]
+    samples: tuple[Sample, ...]
+    faults: tuple[str, ...]
+
+
 def index(root: Path) -> Dataset:
-    """Read the folder's structure. Raises DatasetError with every fault of the structure at once."""
+    """Read the folder's structure, and a few images for their kind. Raises DatasetError with every fault at once."""
     check_root(root)
-    declared = read_declared(root)
-    modalities = find_modalities(root, declared)
-    faults: list[str] = []
-    rows = read_rows(root, modalities, faults)
-    samples = [s for folder in class_folders(root) for s in class_samples(folder, modalities, rows)]
-    known = {sample.key for sample in samples}
-    faults += [f"samples.csv: {key} has no image" for key in rows if key not in known]
-    if rows:
-        faults += [f"{s.key} has no row in samples.csv" for s in samples if s.key not in rows]
+    layout = survey(root)
+    faults = list(layout.faults)
+    specs: dict[str, ModalitySpec] = {}
+    for name in layout.modalities:
+        if (spec := find_spec(layout, name, faults)) is not None:
+            specs[name] = spec
     if faults:
-        raise DatasetError(f"{root} has {len(faults)} fault(s)", faults=shortened(faults), next_step="mend them all")
-    specs = {name: find_spec(name, samples, declared.get(name)) for name in modalities}
-    return Dataset(root, modalities, specs, tuple(samples), declared)
+        raise DatasetError(
+            f"{root} has {len(faults)} fault(s)",
+            faults=shortened(faults),
+            next_step=f"mend them; `radar-edge dataset check {root}` lists every one",
+        )
+    return Dataset(root, layout.modalities, specs, layout.samples, layout.declared)
 
 
-def shortened(faults: list[str], most: int = 20) -> list[str]:
-    return faults if len(faults) <= most else [*faults[:most], f"and {len(faults) - most} more"]
+def shortened(faults: Sequence[str], most: int = 20) -> list[str]:
+    return list(faults) if len(faults) <= most else [*faults[:most], f"and {len(faults) - most} more"]
 
 
 def check_root(root: Path) -> None:
+    """Raises DatasetError unless there is train/good with a folder in it."""
     good = root / "train" / GOOD
-    if not good.is_dir() or not any(folder.is_dir() for folder in good.iterdir()):
+    if not good.is_dir() or not modality_folders(good):
         found = "no such folder" if not root.is_dir() else ", ".join(sorted(p.name for p in root.iterdir())[:8])
         raise DatasetError(
             f"{root} is no data set: it has no train/good with a folder for each modality",
@@ -130,46 +114,98 @@ def check_root(root: Path) -> None:
         )
 
 
-def read_declared(root: Path) -> dict[str, DeclaredModality]:
+def survey(root: Path) -> Layout:
+    """Read names, dataset.yaml and samples.csv. Raises DatasetError only if there is nothing at all to survey."""
+    folders = class_folders(root)
+    if not any(modality_folders(folder) for folder in folders):
+        check_root(root)
+    faults: list[str] = []
+    declared = read_declared(root, faults)
+    modalities = find_modalities(root, declared, folders, faults)
+    rows = read_rows(root, modalities, faults)
+    samples = tuple(s for folder in folders for s in class_samples(root, folder, modalities, rows, faults))
+    known = {sample.key for sample in samples}
+    faults += [f"{FILE}: {key} has no image" for key in rows if key not in known]
+    if rows:
+        faults += [f"{s.key} has no row in {FILE}" for s in samples if s.key not in rows]
+    return Layout(root, modalities, declared, samples, tuple(faults + split_groups(samples)))
+
+
+def read_declared(root: Path, faults: list[str]) -> dict[str, DeclaredModality]:
     path = root / "dataset.yaml"
-    return load_config(DatasetFile, path).modalities if path.exists() else {}
+    try:
+        return load_config(DatasetFile, path).modalities if path.exists() else {}
+    except ConfigError as error:
+        faults += [f"dataset.yaml: {fault}" for fault in error.faults or [f"{error.problem}: {error.found}"]]
+        return {}
 
 
-def find_modalities(root: Path, declared: Mapping[str, DeclaredModality]) -> tuple[str, ...]:
-    """Those of train/good: as dataset.yaml orders them, else rgb first and then by name."""
-    found = {folder.name for folder in (root / "train" / GOOD).iterdir() if folder.is_dir()}
-    if declared and set(declared) != found:
-        raise DatasetError(
-            "dataset.yaml names other modalities than train/good has",
-            found=", ".join(sorted(found)),
-            wanted=", ".join(declared),
-        )
-    return check_modalities(declared or sorted(found, key=lambda name: (name != "rgb", name)))
+def find_modalities(
+    root: Path, declared: Mapping[str, DeclaredModality], folders: Sequence[Path], faults: list[str]
+) -> tuple[str, ...]:
+    """As dataset.yaml orders them, else the folders of train/good, rgb first and then by name."""
+    good = root / "train" / GOOD
+    trained = {folder.name for folder in modality_folders(good)} if good.is_dir() else set()
+    if not trained:
+        faults.append("train/good has no folder of images: there are no good parts to learn from")
+        trained = {modality.name for folder in folders for modality in modality_folders(folder)}
+    names = declared or sorted(trained, key=lambda name: (name != "rgb", name))
+    return tuple(name for name in names if is_modality(name, faults))
 
 
-def class_folders(root: Path) -> Iterable[Path]:
-    for split in SPLITS:
-        if (root / split).is_dir():
-            yield from sorted(folder for folder in (root / split).iterdir() if folder.is_dir())
+def is_modality(name: str, faults: list[str]) -> bool:
+    try:
+        check_modalities([name])
+    except UsageError as error:
+        faults.append(f"the name {name!r} cannot be a modality's: wanted {error.wanted}")
+        return False
+    return True
 
 
-def images(folder: Path) -> dict[str, Path]:
-    """Name without ending -> file. Raises DatasetError if two files share a name."""
+def class_folders(root: Path) -> list[Path]:
+    return [folder for split in SPLITS for folder in subfolders(root / split)]
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Visible folders in `folder`, by name; none if it is absent."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def modality_folders(folder: Path) -> list[Path]:
+    return [sub for sub in subfolders(folder) if sub.name != MASKS and not sub.name.startswith(f"{MASKS}_")]
+
+
+def images(root: Path, folder: Path, faults: list[str]) -> dict[str, Path]:
+    """Name without ending -> file; none if the folder is absent."""
     if not folder.is_dir():
         return {}
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
     twice = [stem for stem, count in Counter(path.stem for path in files).items() if count > 1]
-    if twice:
-        raise DatasetError(f"{folder} holds files that differ only in their ending", found=", ".join(twice[:5]))
+    faults += [f"{folder.relative_to(root)}/{stem} is there with more than one ending" for stem in twice]
     return {path.stem: path for path in files}
 
 
-def class_samples(folder: Path, modalities: tuple[str, ...], rows: Mapping[str, Mapping[str, str]]) -> Iterable[Sample]:
+def class_samples(
+    root: Path, folder: Path, modalities: tuple[str, ...], rows: Mapping[str, Row], faults: list[str]
+) -> Iterable[Sample]:
     split, cls = folder.parent.name, folder.name
-    files = {name: images(folder / name) for name in modalities}
-    union = images(folder / MASKS)
-    masks = {name: images(folder / f"{MASKS}_{name}") for name in modalities}
-    for stem in sorted(set().union(*files.values())):
+    files = {name: images(root, folder / name, faults) for name in modalities}
+    union = images(root, folder / MASKS, faults)
+    masks = {name: images(root, folder / f"{MASKS}_{name}", faults) for name in modalities}
+    known = {*modalities, MASKS, *(f"{MASKS}_{name}" for name in modalities)}
+    faults += [
+        f"{sub.relative_to(root)} is no modality: those are {', '.join(modalities)}"
+        for sub in subfolders(folder)
+        if sub.name not in known
+    ]
+    stems = set().union(*files.values())
+    for masked in (union, *masks.values()):
+        faults += [
+            f"{path.relative_to(root)} is a mask without an image" for s, path in masked.items() if s not in stems
+        ]
+    for stem in sorted(stems):
         row = rows.get(f"{split}/{cls}/{stem}", {})
         yield Sample(
             split=split,
@@ -181,57 +217,44 @@ def class_samples(folder: Path, modalities: tuple[str, ...], rows: Mapping[str, 
             # Group names are unique in the whole set, so a group may be checked for lying in two splits.
             group=row.get("group") or f"{split}/{cls}/{stem}",
             visible_in=subset_from_slug(row["visible_in"], modalities) if row.get("visible_in") else None,
-            strata={column: value for column, value in row.items() if column not in COLUMNS},
+            strata={column: value for column, value in row.items() if column not in KNOWN},
         )
 
 
-def read_rows(root: Path, modalities: tuple[str, ...], faults: list[str]) -> dict[str, dict[str, str]]:
-    """Rows of samples.csv by sample key; what is wrong with them is added to `faults`."""
-    path = root / "samples.csv"
-    if not path.exists():
-        return {}
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        missing = {"split", "cls", "name"} - set(reader.fieldnames or ())
-        if missing:
-            raise DatasetError(f"{path} lacks the column(s) {', '.join(sorted(missing))}")
-        rows: dict[str, dict[str, str]] = {}
-        for number, row in enumerate(reader, 2):
-            key = f"{row['split']}/{row['cls']}/{row['name']}"
-            if key in rows:
-                faults.append(f"samples.csv line {number}: {key} a second time")
-            try:
-                if row.get("visible_in"):
-                    subset_from_slug(row["visible_in"], modalities)
-            except UsageError:
-                faults.append(f"samples.csv line {number}: visible_in {row['visible_in']!r} is no subset")
-                row["visible_in"] = ""
-            rows[key] = row
-    return rows
+def split_groups(samples: Iterable[Sample]) -> list[str]:
+    """A fault for each group whose parts lie in more than one split."""
+    splits: dict[str, set[str]] = {}
+    for sample in samples:
+        splits.setdefault(sample.group, set()).add(sample.split)
+    return [
+        f"the group {group!r} lies in {' and '.join(name for name in SPLITS if name in found)}"
+        for group, found in splits.items()
+        if len(found) > 1
+    ]
 
 
-def describe(image: Image) -> ModalitySpec:
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    return ModalitySpec(channels, image.dtype.itemsize * 8, image.shape[0], image.shape[1])
-
-
-def find_spec(name: str, samples: list[Sample], declared: DeclaredModality | None) -> ModalitySpec:
-    """From a few images of train/good, which must agree with each other and with dataset.yaml."""
-    paths = [s.paths[name] for s in samples if s.split == "train" and s.is_good and name in s.paths]
+def find_spec(layout: Layout, name: str, faults: list[str]) -> ModalitySpec | None:
+    """From a few images of train/good, which must agree with each other and with dataset.yaml; None if it has none."""
+    paths = [s.paths[name] for s in layout.samples if s.split == "train" and s.is_good and name in s.paths]
     if not paths:
-        raise DatasetError(f"train/good/{name} holds no image", wanted=", ".join(sorted(ENDINGS)))
-    specs = {path: describe(read_image(path)) for path in paths[:: max(1, len(paths) // SPEC_IMAGES)]}
-    first = next(iter(specs.values()))
-    faults = [fault for path, spec in specs.items() if (fault := disagreement(path, spec, first, declared))]
-    if faults:
-        raise DatasetError(f"the {name} images of train/good do not agree", faults=faults)
-    return first
-
-
-def disagreement(path: Path, spec: ModalitySpec, wanted: ModalitySpec, declared: DeclaredModality | None) -> str | None:
-    """What is wrong with an image's kind, or None."""
-    channels = (declared and declared.channels) or wanted.channels
-    bit_depth = (declared and declared.bit_depth) or wanted.bit_depth
-    if (spec.channels, spec.bit_depth) == (channels, bit_depth):
+        faults.append(no_images(name))
         return None
-    return f"{path}: {spec.channels} channel(s) of {spec.bit_depth} bit, wanted {channels} of {bit_depth} bit"
+    chosen = paths[:: max(1, len(paths) // SPEC_IMAGES)]
+    specs = {path: spec for path in chosen if (spec := read_spec(layout.root, path, faults)) is not None}
+    if not specs:
+        return None
+    kind = kind_of(list(specs.values()), layout.declared.get(name))
+    faults += [f"{path.relative_to(layout.root)}: {fault}" for path, s in specs.items() for fault in kind.faults(s)]
+    return next(iter(specs.values()))
+
+
+def read_spec(root: Path, path: Path, faults: list[str]) -> ModalitySpec | None:
+    try:
+        return describe(read_image(path))
+    except DatasetError as error:
+        faults.append(f"{path.relative_to(root)} cannot be read: {error.found}")
+        return None
+
+
+def no_images(name: str) -> str:
+    return f"train/good/{name} holds no image (one of {', '.join(sorted(ENDINGS))})"
