@@ -112,7 +112,9 @@ def load_inputs(samples: Sequence[Sample], preprocess: Preprocess) -> tuple[dict
         name: np.zeros((len(samples), spec.input_channels, spec.height, spec.width), np.float32)
         for name, spec in preprocess.modalities.items()
     }
-    presence = np.array([[name in s.paths for name in arrays] for s in samples], bool).reshape(len(samples), -1)
+    presence = np.zeros((len(samples), len(arrays)), bool)
+    for n, sample in enumerate(samples):
+        presence[n] = [name in sample.paths for name in arrays]
 
     def load(place: tuple[int, str]) -> None:
         n, name = place
