@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from radar_edge.cli.output import JsonOption, console, print_json, say
+from radar_edge.cli.progress import progress_bar, shower
 from radar_edge.errors import MissingPackageError
 
 if TYPE_CHECKING:
@@ -57,30 +56,6 @@ def own_key() -> Signer:
     signer = create_key(folder)
     say(f"made your signing key {signer.key_id} in {folder}: keep {PRIVATE} to yourself, and a copy of it safe")
     return signer
-
-
-def progress_bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-
-
-def shower(bar: Progress) -> Callable[[str, int, int], None]:
-    """One bar a stage."""
-    tasks: dict[str, TaskID] = {}
-
-    def show(stage: str, done: int, total: int) -> None:
-        if stage not in tasks:
-            tasks[stage] = bar.add_task(stage)
-        bar.update(tasks[stage], completed=done, total=total)
-
-    return show
 
 
 def summary(bundle: Bundle) -> Table:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from small_run import write_data, write_run
 from typer.testing import CliRunner, Result
 
 from radar_edge.cli import build_engines, keys, verify
 from radar_edge.errors import BundleError, RadarEdgeError, UsageError
-
-sys.path.append(str(Path(__file__).parent.parent / "export"))
-from small_run import write_data, write_run
 
 app = typer.Typer()
 for command in (build_engines, verify, keys):

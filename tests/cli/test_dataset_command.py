@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import typer
+from small_set import halve_file, write_set
 from typer.testing import CliRunner, Result
 
 from radar_edge.cli import dataset
 from radar_edge.errors import DatasetError
-
-sys.path.append(str(Path(__file__).parent.parent / "data"))
-from small_set import halve_file, write_set
 
 app = typer.Typer()
 dataset.register(app)

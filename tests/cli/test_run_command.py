@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import typer
 import yaml
-from typer.testing import CliRunner, Result
-
-sys.path.append(str(Path(__file__).parent.parent / "runtime"))
 from line_bundle import line_document, write_bundle, write_parts
+from typer.testing import CliRunner, Result
 
 from radar_edge.cli.run import News, counts, register
 from radar_edge.errors import BundleError, ConfigError, MachineError, PortError

@@ -31,12 +31,12 @@ class CameraProcess:
         self.started_ns = self.heard_ns = now_ns
         self.spoke = False
         self.ended = False
-        with ExitStack() as ours, ExitStack() as childs:
-            triggers_fd, self._triggers_fd = _pipe(childs, ours)
-            returns_fd, our_returns_fd = _pipe(childs, ours)
-            self.reports_fd, reports_fd = _pipe(ours, childs)
+        with ExitStack() as ours, ExitStack() as theirs:
+            triggers_fd, self._triggers_fd = _pipe(theirs, ours)
+            returns_fd, our_returns_fd = _pipe(theirs, ours)
+            self.reports_fd, reports_fd = _pipe(ours, theirs)
             ring_fd = create_memory()
-            childs.callback(os.close, ring_fd)
+            theirs.callback(os.close, ring_fd)
             ring = Ring(ring_fd)
             ours.callback(ring.close)
             self.reader = RingReader(ring, our_returns_fd)
