@@ -31,7 +31,7 @@ from radar_edge.preprocess import read_image
 SHOWN = 4
 """Parts of each kind in the gallery."""
 FIGURES = {
-    "image_auroc": "AUROC, defects it can see",
+    "image_auroc": "AUROC, visible defects",
     "image_auroc_any": "AUROC, all defects",
     "aupro_030": "AUPRO 0.30",
     "aupro_005": "AUPRO 0.05",
@@ -53,7 +53,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th:first-child, td:first-child { text-align: left; } th { font-weight: 600; font-size: .85rem; }
 small, .quiet, figcaption { color: var(--quiet); font-size: .8rem; } td small { display: block; white-space: nowrap; }
-.parts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 510px), 1fr)); gap: .8rem; }
+.parts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, calc(var(--views) * 120px + 20px)), 1fr)); gap: .8rem; }
 .part { background: var(--card); border-radius: 6px; padding: .6rem .7rem; }
 .part p { margin: 0 0 .4rem; font-size: .85rem; overflow-wrap: anywhere; }
 .views { display: flex; flex-wrap: wrap; gap: .5rem; } figure { margin: 0; width: 112px; }
@@ -78,7 +78,7 @@ def report_html(title: str, metrics: Mapping[str, Any], judged: Mapping[Subset, 
 <h1>{escape(title)}</h1>
 {figures_table(metrics)}
 <p class="quiet">In brackets: 95 % intervals by bootstrap over groups. False rejects are good parts above the engine's
-threshold, escapes are defects that it can see at or below it.</p>
+threshold, escapes are defects visible to it that stay at or below.</p>
 {sections}</body></html>
 """
 
@@ -151,7 +151,9 @@ def worth_a_look(subset: Subset, parts: Sequence[Judged], threshold: float) -> I
 def gallery(subset: Subset, parts: Sequence[Judged], low: float, threshold: float) -> str:
     if not parts:
         return '<p class="quiet">None.</p>'
-    return f'<div class="parts">{"".join(part_card(subset, part, low, threshold) for part in parts)}</div>'
+    views = len(subset) + 1 + (len(subset) if parts[0].contribution is not None else 0)
+    cards = "".join(part_card(subset, part, low, threshold) for part in parts)
+    return f'<div class="parts" style="--views: {views}">{cards}</div>'
 
 
 def part_card(subset: Subset, part: Judged, low: float, threshold: float) -> str:
