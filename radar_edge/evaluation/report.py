@@ -53,7 +53,8 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th:first-child, td:first-child { text-align: left; } th { font-weight: 600; font-size: .85rem; }
 small, .quiet, figcaption { color: var(--quiet); font-size: .8rem; } td small { display: block; white-space: nowrap; }
-.parts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, calc(var(--views) * 120px + 20px)), 1fr)); gap: .8rem; }
+.parts { display: grid; gap: .8rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, calc(var(--views) * 120px + 20px)), 1fr)); }
 .part { background: var(--card); border-radius: 6px; padding: .6rem .7rem; }
 .part p { margin: 0 0 .4rem; font-size: .85rem; overflow-wrap: anywhere; }
 .views { display: flex; flex-wrap: wrap; gap: .5rem; } figure { margin: 0; width: 112px; }
@@ -63,13 +64,14 @@ svg text { font: 12px system-ui, sans-serif; fill: var(--quiet); }
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def write_report(path: Path, title: str, metrics: Mapping[str, Any], judged: Mapping[Subset, Sequence[Judged]]) -> None:
-    """Write the page atomically. `metrics` is what evaluate.metrics_of says of `judged`."""
-    files.write_text(path, report_html(title, metrics, judged))
+def write_report(path: Path, metrics: Mapping[str, Any], judged: Mapping[Subset, Sequence[Judged]]) -> None:
+    """Write the page atomically. `metrics`: what evaluate.metrics_of says of `judged`, and `source` and `data`."""
+    files.write_text(path, report_html(metrics, judged))
 
 
-def report_html(title: str, metrics: Mapping[str, Any], judged: Mapping[Subset, Sequence[Judged]]) -> str:
+def report_html(metrics: Mapping[str, Any], judged: Mapping[Subset, Sequence[Judged]]) -> str:
     """The page. Raises DatasetError if an image that is shown cannot be read any more."""
+    title = f"{metrics['source']} on {metrics['data']}"
     sections = "".join(section(subset, metrics["subsets"][subset.slug], parts) for subset, parts in judged.items())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
