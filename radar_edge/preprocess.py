@@ -129,10 +129,15 @@ def is_truncated(data: npt.NDArray[np.uint8]) -> bool:
     return False
 
 
-def write_png(path: Path, image: Image) -> None:
-    """Write `[H, W]` or RGB `[H, W, 3]` atomically."""
+def encode_png(image: Image) -> bytes:
+    """`[H, W]` or RGB `[H, W, 3]` -> a PNG file's bytes."""
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     ok, data = cv2.imencode(".png", pixels)
     if not ok:
-        raise UsageError(f"cannot encode {path} as PNG", found=f"{image.dtype} {image.shape}")
-    write_bytes(path, data.tobytes())
+        raise UsageError("the image cannot be written as PNG", found=f"{image.dtype} {image.shape}")
+    return data.tobytes()
+
+
+def write_png(path: Path, image: Image) -> None:
+    """Write `[H, W]` or RGB `[H, W, 3]` atomically."""
+    write_bytes(path, encode_png(image))

@@ -1,7 +1,7 @@
 """The RGB picture of a specimen: relief, light, lens, sensor. Knows nothing of heat.
 
-Shading: Blinn's half-vector model (SIGGRAPH 1977) on the normals of a height map; cast shadows and ambient occlusion from
-the same map. The sensor's noise has a shot part, so its variance grows with the signal (EMVA standard 1288).
+Shading: Blinn's half-vector model (SIGGRAPH 1977) on the normals of a height map; cast shadows and ambient occlusion
+from the same map. The sensor's noise has a shot part, so its variance grows with the signal (EMVA standard 1288).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Canvas:
         shape = (grid.size, grid.size)
         ground = MATERIALS["pallet"]
         self.grid = grid
-        self.albedo: Map = np.tile(np.float32(ground.albedo), (*shape, 1))
+        self.albedo: Map = np.tile(np.asarray(ground.albedo, np.float32), (*shape, 1))
         self.relief: Map = np.zeros(shape, np.float32)
         self.gloss: Map = np.full(shape, ground.gloss, np.float32)
         self.grain: Map = np.full(shape, ground.grain, np.float32)
@@ -42,7 +42,7 @@ class Canvas:
     def paint(self, cover: Map, name: str, at: Window = WHOLE) -> None:
         """Material `name` where `cover` is 1."""
         material = MATERIALS[name]
-        self.albedo[at] += cover[..., None] * (np.float32(material.albedo) - self.albedo[at])
+        self.albedo[at] += cover[..., None] * (np.asarray(material.albedo, np.float32) - self.albedo[at])
         for target, value in (
             (self.gloss, material.gloss),
             (self.grain, material.grain),
@@ -75,7 +75,9 @@ def rgb_levels(specimen: Specimen, size: int, defect: Defect = NONE) -> Map:
         else:
             DRAW[component.kind](canvas, component)
     mark = grid.sample(static_sheet("mark", grid.unit))
-    standing = next((c for c in specimen.components if c.name == defect.removed and c.kind in ("chip", "inductor")), None)
+    standing = next(
+        (c for c in specimen.components if c.name == defect.removed and c.kind in ("chip", "inductor")), None
+    )
     if standing is not None:
         mark *= 1 - grid.coverage(grid.box(standing.x, standing.y, standing.width, standing.height, 1.0))
     canvas.paint(mark, "mark")
@@ -84,7 +86,9 @@ def rgb_levels(specimen: Specimen, size: int, defect: Defect = NONE) -> Map:
     lit = shade(canvas, specimen.light)
     if defect.stain is not None:
         film = (defect.stain.opacity * grid.sample(soften(defect.stain.sheet, grid.unit)))[..., None]
-        lit = lit * (1 - film) + film * np.float32(defect.stain.colour) * (0.35 + 0.65 * lit.mean(axis=2, keepdims=True) ** 0.5)
+        lit = lit * (1 - film) + film * np.asarray(defect.stain.colour, np.float32) * (
+            0.35 + 0.65 * lit.mean(axis=2, keepdims=True) ** 0.5
+        )
     return expose(lit, specimen)
 
 
@@ -215,7 +219,7 @@ def wear(canvas: Canvas, specimen: Specimen) -> None:
 
 def shade(canvas: Canvas, light: Light) -> Map:
     """Linear light `[size, size, 3]`."""
-    relief = cv2.GaussianBlur(canvas.relief, (0, 0), 0.6 / canvas.grid.unit)
+    relief = np.asarray(cv2.GaussianBlur(canvas.relief, (0, 0), 0.6 / canvas.grid.unit), np.float32)
     slope_y, slope_x = np.gradient(relief, np.float32(canvas.grid.unit))
     azimuth, elevation = math.radians(light.azimuth_deg), math.radians(light.elevation_deg)
     x, y, z = (
@@ -229,7 +233,9 @@ def shade(canvas: Canvas, light: Light) -> Map:
     open_sky = np.exp(-0.16 * np.maximum(cv2.GaussianBlur(relief, (0, 0), 4 / canvas.grid.unit) - relief, 0))
     direct = 1 - 0.75 * shadow(relief, canvas.grid.unit, (float(x), float(y), float(z)))
     diffuse = 0.42 * open_sky + 0.72 * facing * direct
-    return np.asarray(canvas.albedo * diffuse[..., None] + (0.55 * canvas.gloss * mirror * direct)[..., None], np.float32)
+    return np.asarray(
+        canvas.albedo * diffuse[..., None] + (0.55 * canvas.gloss * mirror * direct)[..., None], np.float32
+    )
 
 
 def shadow(relief: Map, unit: float, towards: tuple[float, float, float]) -> Map:
@@ -239,7 +245,9 @@ def shadow(relief: Map, unit: float, towards: tuple[float, float, float]) -> Map
     above = np.zeros_like(relief)
     for step in range(1, SHADOW_STEPS + 1):
         reach = 1.6 * step
-        move = np.float32([[1, 0, reach * x / math.hypot(x, y) / unit], [0, 1, reach * y / math.hypot(x, y) / unit]])
+        move = np.array(
+            [[1, 0, reach * x / math.hypot(x, y) / unit], [0, 1, reach * y / math.hypot(x, y) / unit]], np.float32
+        )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         seen = cv2.warpAffine(relief, move, relief.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
         above = np.maximum(above, seen - relief - np.float32(reach * rise))
@@ -252,7 +260,7 @@ def expose(lit: Map, specimen: Specimen) -> Map:
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     falloff = 1 - 0.07 * (axis[:, None] ** 2 + axis[None, :] ** 2)
     lamps = (1 + 0.5 * light.slope_x * axis[None, :] + 0.5 * light.slope_y * axis[:, None]) * falloff
-    colour = np.float32([1 + light.warmth, 1, 1 - light.warmth])
+    colour = np.array([1 + light.warmth, 1, 1 - light.warmth], np.float32)
     signal = lit * (EXPOSURE * light.gain * lamps)[..., None] * colour
     signal = np.maximum(cv2.GaussianBlur(signal, (0, 0), LENS_SIGMA * size / 256), 0)
     noise = np.random.default_rng(specimen.rgb_seed).standard_normal(signal.shape, np.float32)

@@ -64,7 +64,7 @@ def walk(rng: np.random.Generator, x: float, y: float, heading: float, length: f
     steps = max(int(length / 1.5), 4)
     angles = heading + np.cumsum(rng.normal(0, wander, steps))
     moves = 1.5 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return np.asarray(np.concatenate([[(x, y)], (x, y) + np.cumsum(moves, axis=0)]), np.float32)
+    return np.vstack([(x, y), (x, y) + np.cumsum(moves, axis=0)]).astype(np.float32)
 
 
 def scratch(rng: np.random.Generator, _: Specimen) -> Defect:
@@ -86,7 +86,9 @@ def stain(rng: np.random.Generator, _: Specimen) -> Defect:
     draw_blob(sheet, rng, x, y, radius, 0.25)
     for _n in range(int(rng.integers(0, 3))):
         turn = rng.uniform(0, 2 * math.pi)
-        draw_blob(sheet, rng, x + radius * math.cos(turn), y + radius * math.sin(turn), radius * rng.uniform(0.3, 0.6), 0.2)
+        draw_blob(
+            sheet, rng, x + radius * math.cos(turn), y + radius * math.sin(turn), radius * rng.uniform(0.3, 0.6), 0.2
+        )
     soft = cv2.GaussianBlur(sheet, (0, 0), 1.0 * SHEET_SCALE)
     rim = np.clip(sheet - cv2.GaussianBlur(sheet, (0, 0), 2.5 * SHEET_SCALE), 0, 1) * 0.9
     film = np.clip(soft * 0.8 + rim, 0, 1).astype(np.float32)
@@ -124,7 +126,9 @@ def void(rng: np.random.Generator, specimen: Specimen) -> Defect:
     radius = rng.uniform(0.24, 0.38) * min(component.width, component.height)
     room_x, room_y = component.width / 2 - radius * 0.9, component.height / 2 - radius * 0.9
     sheet = blank_sheet()
-    draw_blob(sheet, rng, component.x + rng.uniform(-1, 1) * room_x, component.y + rng.uniform(-1, 1) * room_y, radius, 0.25)
+    draw_blob(
+        sheet, rng, component.x + rng.uniform(-1, 1) * room_x, component.y + rng.uniform(-1, 1) * room_y, radius, 0.25
+    )
     return Defect(void=sheet)
 
 
@@ -152,7 +156,9 @@ def crack(rng: np.random.Generator, _: Specimen) -> Defect:
     path = walk(rng, edge_x, edge_y, heading, rng.uniform(45, 95), 0.28)
     draw_curve(sheet, path, rng.uniform(1.8, 2.8))
     fork = path[int(len(path) * rng.uniform(0.3, 0.6))]
-    branch = walk(rng, fork[0], fork[1], heading + rng.choice((-1, 1)) * rng.uniform(0.5, 0.9), rng.uniform(15, 35), 0.28)
+    branch = walk(
+        rng, fork[0], fork[1], heading + rng.choice((-1, 1)) * rng.uniform(0.5, 0.9), rng.uniform(15, 35), 0.28
+    )
     draw_curve(sheet, branch, rng.uniform(1.2, 2.0))
     return Defect(crack=sheet)
 

@@ -1,4 +1,4 @@
-"""What is printed or etched on the part: nameplate, laser mark, copper and silk screen. Knows no pixel grid and no light.
+"""What is printed or etched on the part: nameplate, laser marks, copper, silk screen. Knows no pixel grid, no light.
 
 Each is a sheet (raster.blank_sheet) of coverage, 0 to 1; those that never change are kept, softened for a pixel size.
 """
@@ -68,7 +68,7 @@ def mark_sheet() -> Map:
 def copper_sheet() -> Map:
     """Tracks under the solder mask."""
     sheet = blank_sheet()
-    for x, y in ((124, 113), (146, 113), (168, 113)):
+    for x, y in ((c.x, c.y) for c in COMPONENTS if c.kind == "transistor"):
         draw_curve(sheet, np.array([(x, y + 9), (x, y + 26), (x + 14, y + 40)], float), 4.0)
         draw_curve(sheet, np.array([(x, y - 9), (x, 100), (108, 100)], float), 3.0)
     for n in range(6):
@@ -89,7 +89,7 @@ def silk_sheet() -> Map:
             turn = np.linspace(0, 2 * np.pi, 60)
             draw_curve(sheet, np.stack([x + reach * np.cos(turn), y + reach * np.sin(turn)], axis=1), 0.8)
             write(sheet, component.name, x - 4, y + 21, 4, 0.7)
-    write(sheet, "RE4070 REV B", 172, 155, 0.1 + 3.4, 0.6)
+    write(sheet, "RE4070 REV B", 172, 155, 3.5, 0.6)
     return sheet
 
 

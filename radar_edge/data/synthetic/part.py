@@ -25,8 +25,11 @@ Kind = Literal["heatsink", "chip", "transistor", "inductor", "capacitor", "conne
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """How a surface looks: albedo in linear RGB, `gloss` the share of mirror-like light, `grain` and `brush` the relative
-    contrast of its texture, isotropic and along x; and how it radiates: `emissivity` in the long-wave infrared."""
+    """How a surface looks and radiates.
+
+    Albedo in linear RGB; `gloss` the share of mirror-like light; `grain` and `brush` the relative contrast of its
+    texture, isotropic and along x; `emissivity` in the long-wave infrared.
+    """
 
     albedo: tuple[float, float, float]
     gloss: float
@@ -179,7 +182,7 @@ def draw_specimen(rng: np.random.Generator, ambient_c: float, nuc_seed: int) -> 
 
 
 def vary(component: Component, load: float, rng: np.random.Generator) -> Component:
-    """Placement within about 0.7 units, heat within about 10 % of the load, contact within 12 %. Screws end at any angle."""
+    """Placed within about 0.7 units, heat within 10 % of the load, contact within 12 % (2 sigma); screws end at any angle."""
     turn = rng.uniform(0, 90) if component.kind == "screw" else rng.normal(0, 0.5)
     return replace(
         component,

@@ -67,6 +67,10 @@ class Grid:
         covered: Map = np.clip(0.5 - distance / np.float32(self.unit), 0, 1)
         return covered
 
+    def along(self, distance: Map, half_width: float) -> Map:
+        """Share of each pixel within `half_width` of the shape's edge."""
+        return self.coverage(np.asarray(np.abs(distance) - half_width, np.float32))
+
     def sample(self, sheet: Map) -> Map:
         """What this view sees of a sheet (see `blank_sheet`); `soften` it first."""
         x, y = self.x * SHEET_SCALE - 0.5, self.y * SHEET_SCALE - 0.5
