@@ -195,8 +195,8 @@ def damage(canvas: Canvas, defect: Defect) -> None:
     """Scratches are bright grooves with torn edges; cracks are dark and deep."""
     grid = canvas.grid
     if defect.scratch is not None:
-        groove = grid.sample(soften(defect.scratch, grid.unit))
-        canvas.albedo += groove[..., None] * (np.float32(0.66) - canvas.albedo)
+        groove = grid.sample(soften(defect.scratch, grid.unit)) * grid.coverage(grid.box(*HOUSING))
+        canvas.albedo += groove[..., None] * (0.35 * canvas.albedo + np.float32(0.42) - canvas.albedo)
         canvas.gloss += groove * (np.float32(0.5) - canvas.gloss)
         canvas.relief -= 1.2 * groove
     if defect.crack is not None:

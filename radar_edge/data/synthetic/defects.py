@@ -64,18 +64,23 @@ def walk(rng: np.random.Generator, x: float, y: float, heading: float, length: f
     steps = max(int(length / 1.5), 4)
     angles = heading + np.cumsum(rng.normal(0, wander, steps))
     moves = 1.5 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return np.vstack([(x, y), (x, y) + np.cumsum(moves, axis=0)]).astype(np.float32)
+    return np.asarray(np.cumsum(np.vstack([(x, y), moves]), axis=0), np.float32)
 
 
 def scratch(rng: np.random.Generator, _: Specimen) -> Defect:
-    """One to three gouges side by side, 30 to 90 units long, where a tool or a neighbour slid over the part."""
+    """One to three gouges side by side, 30 to 90 units long and thinner towards their ends."""
     sheet = blank_sheet()
     x, y = rng.uniform(55, 200), rng.uniform(45, 212)
     heading = rng.uniform(0, 2 * math.pi)
     for n in range(int(rng.integers(1, 4))):
         side = 5 * n * np.array([-math.sin(heading), math.cos(heading)]) + rng.normal(0, 1.5, 2)
         points = walk(rng, x + side[0], y + side[1], heading + rng.normal(0, 0.06), rng.uniform(30, 90), 0.015)
-        draw_curve(sheet, points, rng.uniform(1.6, 3.0))
+        width, depth = rng.uniform(1.6, 3.2), rng.uniform(0.65, 1.0)
+        for first in range(0, len(points) - 1, 3):
+            middle = 1 - abs(2 * first / len(points) - 1)
+            draw_curve(
+                sheet, points[first : first + 4], width * min(0.4 + 1.5 * middle, 1), depth * min(0.5 + middle, 1)
+            )
     return Defect(scratch=sheet)
 
 
@@ -151,9 +156,9 @@ def crack(rng: np.random.Generator, _: Specimen) -> Defect:
     along = rng.uniform(-0.36, 0.36)
     edge_x = x0 + (along if side < 2 else (side - 2.5) * 0.98) * width
     edge_y = y0 + (along if side >= 2 else (side - 0.5) * 0.98) * height
-    heading = math.atan2(y0 - edge_y, x0 - edge_x) + rng.normal(0, 0.5)
+    heading = math.atan2(y0 - edge_y, x0 - edge_x) + rng.normal(0, 0.3)
     sheet = blank_sheet()
-    path = walk(rng, edge_x, edge_y, heading, rng.uniform(45, 95), 0.28)
+    path = walk(rng, edge_x, edge_y, heading, rng.uniform(45, 95), 0.22)
     draw_curve(sheet, path, rng.uniform(1.8, 2.8))
     fork = path[int(len(path) * rng.uniform(0.3, 0.6))]
     branch = walk(

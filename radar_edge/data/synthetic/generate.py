@@ -52,7 +52,7 @@ modalities:
 RGB_LEVELS = 12
 TIR_K = 0.4
 TIR_SHARE = 0.3
-RGB_LEAST, TIR_LEAST = 90, 12
+RGB_LEAST, TIR_LEAST = 130, 14
 """Pixels of a 256 px RGB and of a 128 px thermal picture that a defect must change to be one."""
 TIR_LEAST_K = 1.2
 MOST_DRAWS = 50
@@ -208,7 +208,7 @@ def make_folders(root: Path, jobs: list[Job]) -> None:
 
 
 def write_part(task: tuple[Path, Job, int]) -> str:
-    """Make one part and write its files; gives back its name. Plain writes: the folder as a whole is put in place later."""
+    """Make one part and write its files; gives back its name. Plain writes: the whole folder is put in place later."""
     root, job, size_px = task
     shot = shoot(job, size_px)
     folder = root / job.split / job.cls

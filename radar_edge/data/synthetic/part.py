@@ -182,7 +182,7 @@ def draw_specimen(rng: np.random.Generator, ambient_c: float, nuc_seed: int) -> 
 
 
 def vary(component: Component, load: float, rng: np.random.Generator) -> Component:
-    """Placed within about 0.7 units, heat within 10 % of the load, contact within 12 % (2 sigma); screws end at any angle."""
+    """Placed within about 0.7 units, heat within 10 % of the load, bond within 12 % (2 sigma); screws end anyhow."""
     turn = rng.uniform(0, 90) if component.kind == "screw" else rng.normal(0, 0.5)
     return replace(
         component,
