@@ -12,21 +12,34 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from radar_edge.data.dataset import load_mask
+from radar_edge.data.dataset import load_mask, read_input
 from radar_edge.data.layouts import Sample
 from radar_edge.errors import DatasetError
-from radar_edge.evaluation.metrics import MAP_SIDE, Flags, Scores, aupro, auroc, bootstrap, reject_rate
+from radar_edge.evaluation.metrics import (
+    MAP_SIDE,
+    Figure,
+    Flags,
+    Interval,
+    aupro_figure,
+    auroc_figure,
+    bootstrap,
+    once,
+    overlap_table,
+    rate_figure,
+    rate_interval,
+)
 from radar_edge.inference.runner import Runner, Tensor
 from radar_edge.modality import Subset
-from radar_edge.preprocess import Preprocess, read_image
+from radar_edge.preprocess import Preprocess
 from radar_edge.scoring import image_score
 
-OVERLAP_DRAWS = 40
-"""Fewer than for the other figures: every draw sorts every pixel."""
+MASK_SIDE = 4 * MAP_SIDE
+"""Masks are read finer than maps, so that a thin defect keeps its true area."""
+OVERLAP_LIMITS = {"aupro_030": 0.30, "aupro_005": 0.05}
 
 Progress = Callable[[str, int, int], None]
+"""Called with a stage's name, steps done, and steps in all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +50,7 @@ class Judged:
     score: float
     heat: Tensor
     contribution: Tensor | None
+    """`[M, h, w]`, or None with one modality."""
 
 
 def can_judge(subset: Subset, sample: Sample) -> bool:
@@ -53,92 +67,107 @@ def judge(
     samples: Sequence[Sample],
     preprocess: Preprocess,
     progress: Progress = lambda *_: None,
+    stage: str = "judge test parts",
 ) -> dict[Subset, list[Judged]]:
-    """Every sample through every engine that can judge it; each image is read once."""
+    """Every sample through every engine that can judge it; each image is read once.
+
+    Raises DatasetError naming a file that cannot be read or is of another kind than the engines were trained with.
+    """
     judged: dict[Subset, list[Judged]] = {subset: [] for subset in runners}
+    needed = {name: spec for name, spec in preprocess.modalities.items() if any(name in subset for subset in runners)}
     for done, sample in enumerate(samples, 1):
-        inputs = preprocess({name: read_image(path) for name, path in sample.paths.items()})
+        inputs = {
+            name: read_input(sample.paths[name], needed[name], name)[None] for name in needed if name in sample.paths
+        }
         for subset, runner in runners.items():
-            if not can_judge(subset, sample):
-                continue
-            inference = runner.infer({name: inputs[name] for name in subset})
-            heat = cv2.resize(inference.anomaly_map[0, 0], (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
-            score = image_score(inference.anomaly_map)
-            judged[subset].append(Judged(sample, score, np.asarray(heat, np.float32), inference.contribution))
-        progress("judge", done, len(samples))
+            if can_judge(subset, sample):
+                judged[subset].append(judge_one(runner, sample, {name: inputs[name] for name in subset}))
+        progress(stage, done, len(samples))
     return judged
+
+
+def judge_one(runner: Runner, sample: Sample, inputs: Mapping[str, Tensor]) -> Judged:
+    inference = runner.infer(inputs)
+    heat = cv2.resize(inference.anomaly_map[0, 0], (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
+    contribution = None if inference.contribution is None else inference.contribution[0]
+    return Judged(sample, image_score(inference.anomaly_map), np.asarray(heat, np.float32), contribution)
 
 
 def metrics_of(
     judged: Mapping[Subset, Sequence[Judged]], thresholds: Mapping[Subset, float], progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
-    """`subsets.<slug>` with each figure and its `_ci`. Raises DatasetError without good and defective parts."""
+    """`subsets.<slug>` with each figure and its `_ci` (95 %). Figures that the parts do not define are None.
+
+    Raises DatasetError without good or without defective parts.
+    """
     subsets = {}
     for done, (subset, parts) in enumerate(judged.items(), 1):
         goods = [part for part in parts if part.sample.is_good]
         if not goods or len(goods) == len(parts):
             raise DatasetError(
                 f"the test parts cannot measure {subset}",
-                found=f"{len(goods)} good and {len(parts) - len(goods)} defective parts with {subset}",
+                found=f"{len(goods)} good and {len(parts) - len(goods)} defective parts with {' and '.join(subset)}",
                 wanted="at least one of each in test/",
             )
         subsets[subset.slug] = subset_metrics(subset, parts, thresholds[subset])
-        progress("metrics", done, len(judged))
+        progress("measure", done, len(judged))
     return {"subsets": subsets}
 
 
 def subset_metrics(subset: Subset, parts: Sequence[Judged], threshold: float) -> dict[str, Any]:
-    scores = np.array([part.score for part in parts])
     anomalous = np.array([not part.sample.is_good for part in parts])
-    visible = np.array([part.sample.is_good or sees(subset, part.sample) for part in parts])
-    groups = [part.sample.group for part in parts]
-    figures = {
-        "image_auroc": with_interval(auroc, scores, anomalous, groups, visible),
-        "image_auroc_any": with_interval(auroc, scores, anomalous, groups, np.ones_like(visible)),
-        "frr_at_threshold": with_interval(
-            lambda s, _: reject_rate(s, threshold), scores, anomalous, groups, ~anomalous
-        ),
-        "escape_at_threshold": with_interval(
-            lambda s, _: escape_rate(s, threshold), scores, anomalous, groups, anomalous & visible
-        ),
+    visible = np.array([sees(subset, part.sample) for part in parts]) & anomalous
+    chosen = parts_where(parts, ~anomalous | visible)
+    return {
+        "threshold": threshold,
+        "good": int((~anomalous).sum()),
+        "defects": int(visible.sum()),
+        "defects_any": int(anomalous.sum()),
+        **separation("image_auroc", chosen),
+        **separation("image_auroc_any", parts),
+        **rate("frr_at_threshold", parts_where(parts, ~anomalous), lambda score: score > threshold),
+        **rate("escape_at_threshold", parts_where(parts, visible), lambda score: score <= threshold),
+        **overlap(subset, chosen),
     }
-    result: dict[str, Any] = {"threshold": threshold, "good": int((~anomalous).sum()), "defects": int(anomalous.sum())}
-    for name, (value, interval) in figures.items():
-        result |= {name: value, f"{name}_ci": interval}
-    return result | overlap(subset, [part for part, shown in zip(parts, visible, strict=True) if shown])
 
 
-def escape_rate(scores: Scores, threshold: float) -> float | None:
-    rejected = reject_rate(scores, threshold)
-    return None if rejected is None else 1 - rejected
+def parts_where(parts: Sequence[Judged], flags: Flags) -> list[Judged]:
+    return [part for part, flag in zip(parts, flags, strict=True) if flag]
 
 
-def with_interval(
-    statistic: Callable[[Scores, Flags], float | None],
-    scores: Scores,
-    anomalous: Flags,
-    groups: Sequence[str],
-    keep: Flags,
-) -> tuple[float | None, tuple[float, float] | None]:
-    """The statistic of the kept parts, and its interval over their groups."""
-    s, a, g = scores[keep], anomalous[keep], [group for group, kept in zip(groups, keep, strict=True) if kept]
-    value = statistic(s, a)
-    return value, None if value is None else bootstrap(lambda drawn: statistic(s[drawn], a[drawn]), g)
+def separation(name: str, parts: Sequence[Judged]) -> dict[str, Any]:
+    """Image AUROC."""
+    scores = np.array([part.score for part in parts])
+    return measured(name, auroc_figure(scores, np.array([not part.sample.is_good for part in parts])), parts)
+
+
+def rate(name: str, parts: Sequence[Judged], counts: Callable[[float], bool]) -> dict[str, Any]:
+    """Share of the parts whose score counts."""
+    flags = np.array([counts(part.score) for part in parts], bool)
+    return named(name, once(rate_figure(flags), len(parts)), rate_interval(flags, groups(parts)))
 
 
 def overlap(subset: Subset, parts: Sequence[Judged]) -> dict[str, Any]:
-    """AUPRO at 0.30 and 0.05 over the parts that are good or have a mask; None without masks."""
+    """AUPRO of the parts that are good or have a mask."""
     usable = [p for p in parts if p.sample.is_good or p.sample.mask is not None or p.sample.masks]
-    maps = [part.heat for part in usable]
-    masks = [load_mask(part.sample, subset, MAP_SIDE, MAP_SIDE) for part in usable]
-    groups = [part.sample.group for part in usable]
+    masks = [load_mask(part.sample, subset, MASK_SIDE, MASK_SIDE) for part in usable]
+    if not any(mask.any() for mask in masks):
+        return {key: None for name in OVERLAP_LIMITS for key in named(name, None, None)}
+    table = overlap_table([part.heat for part in usable], masks)
     result: dict[str, Any] = {}
-    for name, limit in (("aupro_030", 0.30), ("aupro_005", 0.05)):
-        value = aupro(maps, masks, limit)
-
-        def redrawn(drawn: npt.NDArray[np.intp], limit: float = limit) -> float | None:
-            return aupro([maps[i] for i in drawn], [masks[i] for i in drawn], limit)
-
-        interval = None if value is None else bootstrap(redrawn, groups, draws=OVERLAP_DRAWS)
-        result |= {name: value, f"{name}_ci": interval}
+    for name, limit in OVERLAP_LIMITS.items():
+        result |= measured(name, aupro_figure(table, limit), usable)
     return result
+
+
+def measured(name: str, figure: Figure, parts: Sequence[Judged]) -> dict[str, Any]:
+    value = once(figure, len(parts))
+    return named(name, value, None if value is None else bootstrap(figure, groups(parts)))
+
+
+def named(name: str, value: float | None, interval: Interval | None) -> dict[str, Any]:
+    return {name: value, f"{name}_ci": interval}
+
+
+def groups(parts: Sequence[Judged]) -> list[str]:
+    return [part.sample.group for part in parts]
