@@ -113,7 +113,8 @@ def misprint(rng: np.random.Generator, _: Specimen) -> Defect:
         ghost = cv2.warpAffine(ink, turn, ink.shape[::-1])
         ink = np.maximum(ink, np.float32(rng.uniform(0.6, 0.9)) * ghost)
     else:
-        x = rng.uniform(-50, 50) + PLATE[0]
+        # Over the code, the type, or the boxes: where there is ink to lose.
+        x = PLATE[0] + rng.choice((-52, -18, 2, 50)) + rng.uniform(-5, 5)
         patch = blank_sheet()
         draw_blob(patch, rng, x, PLATE[1] + rng.uniform(-6, 6), rng.uniform(14, 24), 0.2)
         if kind == 1:

@@ -52,7 +52,7 @@ modalities:
 RGB_LEVELS = 12
 TIR_K = 0.4
 TIR_SHARE = 0.3
-RGB_LEAST, TIR_LEAST = 130, 14
+RGB_LEAST, TIR_LEAST = 160, 14
 """Pixels of a 256 px RGB and of a 128 px thermal picture that a defect must change to be one."""
 TIR_LEAST_K = 1.2
 MOST_DRAWS = 50

@@ -47,7 +47,7 @@ EDGE_SIGMA = 0.8
 """Pixels: no edge of S is sharper than the grid, which also keeps the solver quick."""
 TO_BASE = {"pallet": 400.0, "cast": 500.0, "board": 190.0}
 """g in W/(m^2 K): dowels and air under the pallet, housing on its floor, board on its gap pad."""
-VOID_LEAK = 0.22
+VOID_LEAK = 0.32
 """Share of a bond's conductance left over a void: gas instead of solder or paste, edges included."""
 CRACK_LEAK = 0.02
 CRACK_EMISSIVITY = 0.95
