@@ -33,7 +33,7 @@ def histogram(scores: Mapping[str, Sequence[float]], threshold: float) -> str:
         if count
     )
     ticks = "".join(
-        f'<text x="{place(score):.0f}" y="{BASE + 16}" text-anchor="{anchor(place(score))}">{score:.1f}</text>'
+        f'<text x="{place(score):.0f}" y="{BASE + 16}" text-anchor="{anchor(place(score))}">{score:.2f}</text>'
         for score in np.linspace(edges[0], edges[-1], TICKS)
     )
     return f"""<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img"

@@ -28,8 +28,8 @@ from radar_edge.evaluation.pictures import (
 from radar_edge.modality import Subset
 from radar_edge.preprocess import read_image
 
-SHOWN = 4
-"""Parts of each kind in the gallery."""
+SHOWN = 6
+"""Parts of each kind in the gallery: whole rows of one, two or three."""
 FIGURES = {
     "image_auroc": "AUROC, visible defects",
     "image_auroc_any": "AUROC, all defects",
