@@ -111,14 +111,14 @@ def misprint(rng: np.random.Generator, _: Specimen) -> Defect:
         turn = cv2.getRotationMatrix2D((PLATE[0] * SHEET_SCALE, PLATE[1] * SHEET_SCALE), rng.uniform(-2, 2), 1.0)
         turn[:, 2] += move * SHEET_SCALE
         ghost = cv2.warpAffine(ink, turn, ink.shape[::-1])
-        ink = np.maximum(ink, np.float32(rng.uniform(0.6, 0.9)) * ghost)
+        ink = np.maximum(ink, np.float32(rng.uniform(0.75, 1.0)) * ghost)
     else:
         # Over the code, the type, or the boxes: where there is ink to lose.
         x = PLATE[0] + rng.choice((-52, -18, 2, 50)) + rng.uniform(-5, 5)
         patch = blank_sheet()
-        draw_blob(patch, rng, x, PLATE[1] + rng.uniform(-6, 6), rng.uniform(14, 24), 0.2)
+        draw_blob(patch, rng, x, PLATE[1] + rng.uniform(-6, 6), rng.uniform(16, 25), 0.2)
         if kind == 1:
-            ink = ink * (1 - np.float32(rng.uniform(0.8, 1)) * patch)
+            ink = ink * (1 - np.float32(rng.uniform(0.9, 1)) * patch)
         else:
             length = round(rng.uniform(12, 20) * SHEET_SCALE)
             smeared = cv2.blur(ink, (length, 3))
@@ -141,7 +141,7 @@ def void(rng: np.random.Generator, specimen: Specimen) -> Defect:
 def overheat(rng: np.random.Generator, specimen: Specimen) -> Defect:
     """A component or a contact that makes too much heat: a short, a leaking capacitor, a loose terminal."""
     component = choose(rng, specimen, ("U2", "Q1", "Q2", "Q3", "R1", "L1", "C1", "C2", "J1"))
-    watts = rng.uniform(6, 14) * component.area_m2 / (1 / component.contact + 1 / BOARD_CONDUCTANCE)
+    watts = rng.uniform(8, 17) * component.area_m2 / (1 / component.contact + 1 / BOARD_CONDUCTANCE)
     return Defect(extra_w=(component.name, watts))
 
 

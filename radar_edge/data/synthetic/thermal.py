@@ -8,7 +8,7 @@ The body of a component stands on the sheet through the conductance c of its bon
 q_c = c (T_top - T) + h (T_top - T_air). Eliminating T_top leaves one equation for the sheet.
 Apparent temperature of a grey body: Vollmer and Moellmann, Infrared Thermal Imaging, section 1.4:
 T_app^4 = e T^4 + (1 - e) T_reflected^4. Solver: conjugate gradients on the equation scaled by S^(-1/2) (Concus and
-Golub, SIAM J. Numer. Anal. 10, 1973), preconditioned by a cosine transform, which inverts the uniform sheet exactly.
+Golub, SIAM Journal on Numerical Analysis 10, 1973), preconditioned by a cosine transform, which inverts the uniform sheet exactly.
 
 Raw counts are centi-kelvin: kelvin = 0.01 count.
 """
@@ -125,6 +125,12 @@ def layers_of(specimen: Specimen, grid: Grid, defect: Defect) -> Layers:
     blend(layers.emissivity, board, MATERIALS["board"].emissivity)
     for component in specimen.components:
         fit(layers, grid, component, defect)
+    hurt(layers, grid, defect, housing)
+    return layers
+
+
+def hurt(layers: Layers, grid: Grid, defect: Defect, housing: Map) -> None:
+    """Bubbles in bonds, and cracks through the casting and all that stands on it."""
     if defect.void is not None:
         bubble = grid.sample(soften(defect.void, grid.unit))
         layers.bond *= 1 - (1 - VOID_LEAK) * bubble
@@ -132,7 +138,6 @@ def layers_of(specimen: Specimen, grid: Grid, defect: Defect) -> Layers:
         gap = grid.sample(soften(defect.crack, grid.unit)) * housing
         layers.sheet *= np.exp(np.float32(np.log(CRACK_LEAK)) * np.minimum(1.5 * gap, 1))
         blend(layers.emissivity, gap, CRACK_EMISSIVITY)
-    return layers
 
 
 def fit(layers: Layers, grid: Grid, component: Component, defect: Defect) -> None:
