@@ -8,7 +8,8 @@ The body of a component stands on the sheet through the conductance c of its bon
 q_c = c (T_top - T) + h (T_top - T_air). Eliminating T_top leaves one equation for the sheet.
 Apparent temperature of a grey body: Vollmer and Moellmann, Infrared Thermal Imaging, section 1.4:
 T_app^4 = e T^4 + (1 - e) T_reflected^4. Solver: conjugate gradients on the equation scaled by S^(-1/2) (Concus and
-Golub, SIAM Journal on Numerical Analysis 10, 1973), preconditioned by a cosine transform, which inverts the uniform sheet exactly.
+Golub, SIAM Journal on Numerical Analysis 10, 1973), preconditioned by a cosine transform, which inverts the uniform
+sheet exactly.
 
 Raw counts are centi-kelvin: kelvin = 0.01 count.
 """
