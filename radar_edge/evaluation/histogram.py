@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-WIDTH, HEIGHT, BASE, TOP = 720, 200, 165, 24
+WIDTH, HEIGHT, BASE, TOP = 720, 200, 165, 22
 """Of the drawing in px; BASE and TOP are where bars begin and may end."""
 BINS = 40
 TICKS = 6
@@ -44,7 +44,7 @@ aria-label="Scores of good and defective parts">{legend(scores, shown)}{bars}
 
 def bar(kind: str, left: float, width: float, share: float) -> str:
     """`left` and `width` in bins, `share` of the tallest bar. Kinds stand side by side, so that none hides another."""
-    slot, height = WIDTH / BINS, (BASE - TOP - 12) * share
+    slot, height = WIDTH / BINS, (BASE - TOP - 14) * share
     return (
         f'<rect x="{left * slot:.1f}" y="{BASE - height:.1f}" width="{width * slot:.1f}" height="{height:.1f}"'
         f' fill="var(--{kind})"/>'
@@ -52,9 +52,12 @@ def bar(kind: str, left: float, width: float, share: float) -> str:
 
 
 def mark(x: float, threshold: float) -> str:
+    """The line and its label, which stays inside the drawing; bars end below it."""
+    inside = x < WIDTH * 0.8
     return (
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{BASE}" stroke="var(--text)" stroke-dasharray="4 3"/>'
-        f'<text x="{x:.0f}" y="{BASE + 31}" text-anchor="{anchor(x)}">threshold {threshold:.2f}</text>'
+        f'<text x="{x + (5 if inside else -5):.0f}" y="{TOP + 9}" text-anchor="{"start" if inside else "end"}">'
+        f"threshold {threshold:.2f}</text>"
     )
 
 

@@ -45,7 +45,7 @@ STYLE = """
   --good: #2a78b8; --bad: #d9622b; --hidden: #9aa3ad; }
 @media (prefers-color-scheme: dark) { :root { --text: #e6e9ec; --quiet: #9aa5b1; --line: #39424c; --page: #14181d;
   --card: #1d232a; --good: #6ab0e8; --bad: #f08a55; --hidden: #6c7680; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page); max-width: 1080px;
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page); max-width: 1280px;
   margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid var(--line);
   padding-top: 1rem; } h3 { font-size: 1rem; margin-bottom: .4rem; }
@@ -54,7 +54,7 @@ th, td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(
 th:first-child, td:first-child { text-align: left; } th { font-weight: 600; font-size: .85rem; }
 small, .quiet, figcaption { color: var(--quiet); font-size: .8rem; } td small { display: block; white-space: nowrap; }
 .parts { display: grid; gap: .8rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, calc(var(--views) * 120px + 20px)), 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, calc(var(--views) * 120px + 15px)), 1fr)); }
 .part { background: var(--card); border-radius: 6px; padding: .6rem .7rem; }
 .part p { margin: 0 0 .4rem; font-size: .85rem; overflow-wrap: anywhere; }
 .views { display: flex; flex-wrap: wrap; gap: .5rem; } figure { margin: 0; width: 112px; }
