@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import traceback
 from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from radar_edge.cli.output import console
 from radar_edge.errors import RadarEdgeError
@@ -14,8 +16,17 @@ from radar_edge.errors import RadarEdgeError
 # In the order of the work; each module has a function `register(app)`.
 COMMANDS = ("synth", "dataset", "train", "evaluate", "build_engines", "verify", "keys", "run", "demo")
 
+
+class InOrder(TyperGroup):
+    """Lists the commands in the order of the work; typer itself puts those with sub-commands last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=lambda name: COMMANDS.index(name.replace("-", "_")))
+
+
 app = typer.Typer(
     name="radar-edge",
+    cls=InOrder,
     help="Inspect parts with RGB and thermal cameras, on a Jetson, also when a camera fails.",
     no_args_is_help=True,
     add_completion=True,
