@@ -151,15 +151,16 @@ def main() -> None:
     while True:
         names = relay.fds()
         ready = select.select([commands, *names], [], [])[0]
+        # What was sent before a command travels by the rules before it.
+        for fd in ready:
+            if fd != commands:
+                relay.carry(names[fd])
         if commands in ready:
             word = os.read(commands, 1)
             if not word:
                 break
             relay.obey(word)
             os.write(answers, b"k")
-            continue
-        for fd in ready:
-            relay.carry(names[fd])
     relay.close()
 
 

@@ -16,6 +16,7 @@ import logging
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, TextIO
@@ -93,7 +94,7 @@ class Master:
 
 
 class Plc:
-    """The PLC's cycle: announce what is due, poll, write what changed."""
+    """The PLC's cycle: parts come on a fixed period, whatever the wire does; poll; write what changed."""
 
     def __init__(self, options: argparse.Namespace, master: Master, out: TextIO) -> None:
         self._master = master
@@ -103,27 +104,25 @@ class Plc:
         self._start_id: int = options.start_id
         self._port: str = options.port
         self._ready_timeout_s: float = options.ready_timeout_s
-        self._period_ns = round(options.period_ms * NS_PER_MS)
-        self._written: list[int] = []
+        self._period_s: float = options.period_ms / 1000
         self._announced = 0
-        self._began_ns = 0
+        self._unwritten: deque[int] = deque()
+        self._written: list[int] = []
+        self._wake = asyncio.Event()
         self.stopping = asyncio.Event()
 
     async def run(self) -> dict[str, Any]:
         """The whole run. Raises MachineError if the product is not READY in time."""
         await self._wait_ready()
-        self._began_ns = time.monotonic_ns()
+        began_s = time.monotonic()
+        belt = asyncio.create_task(self._move_belt(began_s))
         while not self.stopping.is_set() and not self._done():
-            if self._announced < self._parts and time.monotonic_ns() >= self._due_ns():
-                self._program.announce(self._next_id(), time.monotonic_ns())
-                self._announced += 1
-                await self._write_changes()
             await self._cycle()
-            await asyncio.sleep(self._pause_s())
+            await self._pause()
+        belt.cancel()
         await self._last_write()
-        seconds = round((time.monotonic_ns() - self._began_ns) / 1e9, 3)
-        counts = {"polls": self._master.polls, "poll_errors": self._master.errors, "seconds": seconds}
-        return {**self._program.summary(), **counts}
+        counts = {"polls": self._master.polls, "poll_errors": self._master.errors}
+        return {**self._program.summary(), **counts, "seconds": round(time.monotonic() - began_s, 3)}
 
     async def _wait_ready(self) -> None:
         until_s = time.monotonic() + self._ready_timeout_s
@@ -137,20 +136,26 @@ class Plc:
             await self._cycle()
             await asyncio.sleep(POLL_S)
 
+    async def _move_belt(self, began_s: float) -> None:
+        for number in range(self._parts):
+            await asyncio.sleep(max(began_s + number * self._period_s - time.monotonic(), 0.0))
+            trigger_id = (self._start_id - 1 + number) % 65535 + 1  # ids wrap 65535 -> 1
+            self._program.announce(trigger_id, time.monotonic_ns())
+            self._unwritten.append(trigger_id)
+            self._announced += 1
+            self._wake.set()
+
     def _done(self) -> bool:
         return self._announced == self._parts and self._program.open_parts == 0
 
-    def _due_ns(self) -> int:
-        return self._began_ns + self._announced * self._period_ns
-
-    def _next_id(self) -> int:
-        """Ids wrap 65535 -> 1."""
-        return (self._start_id - 1 + self._announced) % 65535 + 1
-
-    def _pause_s(self) -> float:
-        if self._announced == self._parts:
-            return POLL_S
-        return min(max((self._due_ns() - time.monotonic_ns()) / 1e9, 0.0), POLL_S)
+    async def _pause(self) -> None:
+        """Until the next poll, or until a part comes: its id is written at once."""
+        try:
+            await asyncio.wait_for(self._wake.wait(), POLL_S)
+        except asyncio.TimeoutError:
+            return
+        self._wake.clear()
+        await self._write_changes()
 
     async def _cycle(self) -> None:
         registers = await self._master.read_inputs()
@@ -163,8 +168,16 @@ class Plc:
         await self._write_changes()
 
     async def _write_changes(self) -> bool:
+        """Each id in turn while its part is open, then the state as it is. False if the wire failed."""
+        while self._unwritten:
+            if self._program.is_open(self._unwritten[0]) and not await self._write(self._unwritten[0]):
+                return False
+            self._unwritten.popleft()
+        return await self._write(self._program.trigger_id)
+
+    async def _write(self, trigger_id: int) -> bool:
         beat = time.monotonic_ns() // BEAT_NS % 65535 + 1
-        values = [self._program.trigger_id, self._program.acknowledged, beat]
+        values = [trigger_id, self._program.acknowledged, beat]
         if values != self._written and await self._master.write_holding(values):
             self._written = values
         return values == self._written

@@ -86,6 +86,11 @@ class PlcProgram:
     def open_parts(self) -> int:
         return len(self._open)
 
+    def is_open(self, trigger_id: int) -> bool:
+        """Whether a verdict for this part may still count."""
+        part = self._known.get(trigger_id)
+        return part is not None and part.outcome is None
+
     def announce(self, trigger_id: int, now_ns: int) -> None:
         self._last = Part(trigger_id, now_ns)
         self._open[trigger_id] = self._known[trigger_id] = self._last
@@ -161,7 +166,8 @@ class PlcProgram:
     def summary(self) -> dict[str, int]:
         """parts = pass + reject + no_decision + missing + stopped, once no part is open.
 
-        `late` of the missing got a verdict after their window, `late_pass` of those read PASS. `false_ack` counts what
+        `late` of the missing got a verdict after their window, `late_pass` of those read PASS (a fault of the product,
+        unless the wire held up the trigger or the first answer). `false_ack` counts what
         would make a PLC take one part's verdict for another's: verdicts for a part that was not announced or has its
         verdict already (`foreign`), and sequences whose content changed after they were read (`changed`).
         """
