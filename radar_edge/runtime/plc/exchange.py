@@ -97,7 +97,7 @@ class Exchange:
 
     def lose_link(self, now_ns: int) -> None:
         """While nobody can read: give up the verdicts whose time is over. To be called again and again."""
-        if self._card is not None and self._expired(self._card, now_ns):
+        if self._card is not None and self._card.read_ns is None and now_ns > self._card.deadline_ns:
             self._drop_card(now_ns)
         while self._waiting and now_ns > self._waiting[0].deadline_ns:
             self._give_up(self._waiting.popleft(), now_ns)
@@ -131,13 +131,10 @@ class Exchange:
         return self._sequence
 
     def _had_its_time(self, card: _Card, now_ns: int) -> bool:
-        if card.read_ns is None:
-            return self._expired(card, now_ns)
-        return card.acknowledged or now_ns - card.read_ns >= self._hold_ns
-
-    def _expired(self, card: _Card, now_ns: int) -> bool:
         """An unread verdict is worth showing until its deadline, and for its hold time in any case."""
-        return card.read_ns is None and now_ns > card.deadline_ns and now_ns - card.shown_ns >= self._hold_ns
+        if card.read_ns is None:
+            return now_ns > card.deadline_ns and now_ns - card.shown_ns >= self._hold_ns
+        return card.acknowledged or now_ns - card.read_ns >= self._hold_ns
 
     def _note_read(self, card: _Card, done_ns: int) -> None:
         if card.read_ns is not None:
