@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -28,7 +29,7 @@ from radar_edge.data.dataset import fit_preprocess, hold_out, load_inputs
 from radar_edge.data.layouts import Dataset, Sample
 from radar_edge.errors import DatasetError, MachineError, RunError, UsageError
 from radar_edge.modality import all_subsets
-from radar_edge.models.radar import Radar, RadarConfig
+from radar_edge.models.radar import Encoded, Radar, RadarConfig
 from radar_edge.preprocess import Preprocess
 from radar_edge.training import losses
 from radar_edge.training.anomalies import corrupt, nuisance
@@ -45,11 +46,12 @@ class TrainConfig(Config):
     features: int = Field(default=32, ge=8, multiple_of=8)
     shared: int = Field(default=64, ge=8)
     batch_size: int = Field(default=16, ge=2)
-    steps: int = Field(default=800, ge=2)
+    steps: int = Field(default=900, ge=2)
     stage_1_share: float = Field(default=0.2, gt=0, lt=1, description="of the steps")
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     warm_up_steps: int = Field(default=30, ge=0)
+    usual_rate: float = Field(default=0.04, gt=0, le=1, description="how fast the statistics of good features follow")
     ema_decay: float = Field(default=0.98, ge=0, lt=1)
     seed: int = Field(default=0, ge=0)
 
@@ -81,7 +83,7 @@ class Progress:
 class Data:
     """The good parts that are fitted, as tensors in memory."""
 
-    inputs: dict[str, Tensor]
+    inputs: dict[str, npt.NDArray[np.float32]]
     """`[N, C, H, W]` a modality."""
     presence: Tensor
     """`[N, M]`, 1 where the part has the modality."""
@@ -187,8 +189,7 @@ def load_data(
             "too few good parts to train on", found=len(fit), wanted=f"at least {config.batch_size} in train/good"
         )
     arrays, presence = load_inputs(fit, preprocess)
-    inputs = {name: torch.from_numpy(arrays[name]) for name in modalities}
-    return Data(inputs, torch.from_numpy(np.asarray(presence, np.float32)))
+    return Data({name: arrays[name] for name in modalities}, torch.from_numpy(np.asarray(presence, np.float32)))
 
 
 def start(config: TrainConfig, shape: RadarConfig, device: str) -> State:
@@ -243,17 +244,18 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 def step_losses(model: Radar, data: Data, config: TrainConfig, step: int, stage: int, device: str) -> dict[str, Tensor]:
     """The weighted loss terms of one step."""
-    rng = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+    rng = np.random.default_rng((config.seed, step))
     picked = batch_indices(len(data.presence), config, step)
     presence = data.presence[picked]
-    clean = {name: nuisance(batch[picked], rng) for name, batch in data.inputs.items()}
-    changed, masks = corrupt(clean, rng)
     present = {name: presence[:, i].bool() for i, name in enumerate(model.modalities)}
-    masks = {name: (mask & present[name][:, None, None]).to(device) for name, mask in masks.items()}
-    clean = {name: batch.to(device) for name, batch in clean.items()}
+    good = {name: nuisance(batch[picked.numpy()], rng) for name, batch in data.inputs.items()}
+    changed, marked = corrupt(good, rng)
+    clean = {name: torch.from_numpy(batch).to(device) for name, batch in good.items()}
+    masks = {name: (torch.from_numpy(mask) & present[name][:, None, None]).to(device) for name, mask in marked.items()}
     encoded = model.encode(
-        {name: batch.to(device, memory_format=torch.channels_last) for name, batch in changed.items()}
+        {name: torch.from_numpy(batch).to(device, memory_format=torch.channels_last) for name, batch in changed.items()}
     )
+    learn_usual(model, encoded, masks, present, config)
     rebuilt = model.rebuilt(encoded)
     weight = 1.0 if stage == 1 else 0.5
     terms = {
@@ -266,9 +268,23 @@ def step_losses(model: Radar, data: Data, config: TrainConfig, step: int, stage:
     return terms
 
 
+def learn_usual(
+    model: Radar,
+    encoded: Encoded,
+    masks: Mapping[str, Tensor],
+    present: Mapping[str, Tensor],
+    config: TrainConfig,
+) -> None:
+    """Keep each modality's statistics of good features up to date; changed places and absent images do not count."""
+    for name in model.modalities:
+        fine = encoded.features[name].fine.detach()
+        good = (1 - losses.covered(masks[name], fine)) * present[name].to(fine.device).reshape(-1, 1, 1, 1)
+        model.encoders[name].usual.learn(fine, good, config.usual_rate)  # type: ignore[union-attr,operator]
+
+
 def judge_all_subsets(
     model: Radar,
-    encoded: Any,
+    encoded: Encoded,
     rebuilt: Mapping[tuple[str, str], Tensor],
     masks: Mapping[str, Tensor],
     presence: Tensor,

@@ -141,7 +141,7 @@ def main(triggers_fd: int, returns_fd: int, reports_fd: int, ring_fd: int) -> No
     try:
         backend = open_backend(camera)
     except RadarEdgeError as error:
-        sys.exit(f"camera {camera.camera_id}: {error}")
+        sys.exit(str(error))
     reporter = Reporter(RingWriter(Ring(ring_fd), returns_fd), reports_fd, backend.repeats)
     try:
         run(backend, reporter, triggers_fd, round(NS_PER_S / camera.fps))
