@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,6 +25,7 @@ SEED = 0
 MARK = ".radar-edge-demo"
 ANYWHERE = "any"
 """Stands for visible_in where a data set does not say it."""
+LEFT: dict[str, Any] = {"title_justify": "left"}
 PASS_AUROC = 0.90
 """What the default set must reach with the quick preset, on the defects that a subset can see."""
 PULL_AT, RESTORE_AT = 1 / 3, 2 / 3
@@ -144,7 +145,7 @@ def results(
         "missing_verdicts": outcome.summary["missing"] + outcome.summary["stopped"],
         "late_verdicts": outcome.summary["late"],
         "false_ack": outcome.summary["false_ack"],
-        "phases": {name: asdict(counts) for name, counts in phases.items()},
+        "phases": {name: counts.document() for name, counts in phases.items()},
         "seconds": dict(seconds),
     }
 
@@ -218,16 +219,15 @@ def figure(value: float | None) -> str:
 
 def show(result: Mapping[str, Any], out: Path) -> None:
     """The one screen."""
-    subsets = Table(
-        title="Image AUROC on the test parts, each subset on the defects that it can see", title_justify="left"
-    )
+    subsets = Table(title="Image AUROC on the test parts, each subset on the defects that it can see", **LEFT)
     for slug in result["auroc"]:
         subsets.add_column(slug, justify="right")
     subsets.add_row(*(figure(auroc) for auroc in result["auroc"].values()))
     phases = Table(
-        title=f"The line, as the PLC saw it; the {result['lost']} camera was lost in between", title_justify="left"
+        title=f"The line as the PLC saw it; escapes by where the defect shows ({result['lost']} lost)", **LEFT
     )
-    for column in ("phase", "parts", "judged by", "false rejects", "escapes by where the defect shows"):
+    shown_in = sorted({slug for counts in result["phases"].values() for slug in counts["defects"]})
+    for column in ("phase", "parts", "judged by", "false rejects", *(f"escapes {slug}" for slug in shown_in)):
         phases.add_column(column)
     for name, counts in result["phases"].items():
         phases.add_row(
@@ -235,9 +235,7 @@ def show(result: Mapping[str, Any], out: Path) -> None:
             str(counts["parts"]),
             ", ".join(f"{slug} {n}" for slug, n in sorted(counts["engines"].items())),
             f"{counts['false_rejects']} of {counts['good']}",
-            ", ".join(
-                f"{slug} {counts['escapes'].get(slug, 0)} of {n}" for slug, n in sorted(counts["defects"].items())
-            ),
+            *(f"{counts['escapes'].get(slug, 0)} of {counts['defects'].get(slug, 0)}" for slug in shown_in),
         )
     console.print(subsets)
     console.print(phases)

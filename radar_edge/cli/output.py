@@ -20,7 +20,7 @@ console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty(
 
 
 def say(text: str) -> None:
-    console.print(text, markup=False)
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def print_json(document: Any) -> None:

@@ -103,6 +103,7 @@ def run_script(
     setting: Setting, fault: Fault | None, folder: Path, report: Callable[[int, int], None] = lambda _done, _all: None
 ) -> Outcome:
     """Run every part once through a real line in `folder`. Raises ShortfallError if a process ends early."""
+    folder = folder.resolve()
     lay_out_cameras(folder / "cameras", setting.parts, tuple(setting.parts[0]))
     seen = folder / "plc.jsonl"
     with Cable() as cable:

@@ -35,6 +35,11 @@ class Tally:
     escapes: Counter[str] = field(default_factory=Counter)
     engines: Counter[str] = field(default_factory=Counter)
 
+    def document(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        counted = {name: dict(getattr(self, name)) for name in ("defects", "escapes", "engines")}
+        return {"parts": self.parts, "good": self.good, "false_rejects": self.false_rejects, **counted}
+
 
 def phase_of(announced_ns: int, pulled_ns: int, restored_ns: int) -> str:
     if not pulled_ns or announced_ns < pulled_ns:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from radar_edge.simulation.summary import Part, bits, phase_of, tally
@@ -35,6 +36,9 @@ def test_escapes_and_false_rejects_are_what_the_plc_did() -> None:
     assert dict(phases["before"].engines) == {"rgb_tir": 1, "none": 1}
     assert dict(phases["during"].escapes) == {"tir": 1}
     assert dict(phases["during"].engines) == {"rgb": 1}
+    document = json.loads(json.dumps(phases["during"].document()))
+    assert document["defects"] == {"tir": 1}
+    assert document["engines"] == {"rgb": 1}
     assert (phases["after"].defects["tir"], phases["after"].escapes["tir"]) == (1, 0)
 
 
