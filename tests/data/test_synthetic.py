@@ -59,7 +59,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(tmp
 def test_the_default_set_has_300_good_parts_to_learn_from_and_12_test_parts_a_defect() -> None:
     jobs = generate.plan(600, seed=0)
     counts = {key: sum((job.split, job.cls) == key for job in jobs) for key in {(j.split, j.cls) for j in jobs}}
-    good = {("train", "good"): 300, ("validation", "good"): 60, ("test", "good"): 120}
+    good = {("train", "good"): 300, ("validation", "good"): 90, ("test", "good"): 90}
     bad = {(split, cls): n for split, n in (("validation", 3), ("test", 12)) for cls in defects.DRAW}
     assert counts == good | bad
     assert len({job.name for job in jobs}) == 600
