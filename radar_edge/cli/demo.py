@@ -25,7 +25,6 @@ SEED = 0
 MARK = ".radar-edge-demo"
 ANYWHERE = "any"
 """Stands for visible_in where a data set does not say it."""
-LEFT: dict[str, Any] = {"title_justify": "left"}
 PASS_AUROC = 0.90
 """What the default set must reach with the quick preset, on the defects that a subset can see."""
 PULL_AT, RESTORE_AT = 1 / 3, 2 / 3
@@ -219,16 +218,14 @@ def figure(value: float | None) -> str:
 
 def show(result: Mapping[str, Any], out: Path) -> None:
     """The one screen."""
-    subsets = Table(title="Image AUROC on the test parts, each subset on the defects that it can see", **LEFT)
+    subsets = Table()
     for slug in result["auroc"]:
         subsets.add_column(slug, justify="right")
     subsets.add_row(*(figure(auroc) for auroc in result["auroc"].values()))
-    phases = Table(
-        title=f"The line as the PLC saw it; escapes by where the defect shows ({result['lost']} lost)", **LEFT
-    )
+    phases = Table()
     shown_in = sorted({slug for counts in result["phases"].values() for slug in counts["defects"]})
     for column in ("phase", "parts", "judged by", "false rejects", *(f"escapes {slug}" for slug in shown_in)):
-        phases.add_column(column)
+        phases.add_column(column, no_wrap=column == "judged by")
     for name, counts in result["phases"].items():
         phases.add_row(
             name,
@@ -237,7 +234,9 @@ def show(result: Mapping[str, Any], out: Path) -> None:
             f"{counts['false_rejects']} of {counts['good']}",
             *(f"{counts['escapes'].get(slug, 0)} of {counts['defects'].get(slug, 0)}" for slug in shown_in),
         )
+    say("Image AUROC on the test parts, each subset on the defects that it can see")
     console.print(subsets)
+    say(f"The line as the PLC saw it, while {result['lost']} was lost in between; escapes by where the defect shows")
     console.print(phases)
     verdicts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in result["verdicts"].items())
     failover = "none" if result["failover_ms"] is None else f"{result['failover_ms']:.0f} ms"
