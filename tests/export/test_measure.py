@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from radar_edge.data.layouts import Sample
 
+from radar_edge.data.layouts import Sample
 from radar_edge.errors import DatasetError
 from radar_edge.export.measure import Measured, held_out_parts, judge, reference_parts
 from radar_edge.inference.fake_runner import FakeRunner

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from radar_edge.data.layouts import index
 
+from radar_edge.data.layouts import index
 from radar_edge.errors import DatasetError, MachineError, RunError, UsageError
 from radar_edge.modality import Subset
 from radar_edge.preprocess import write_png
