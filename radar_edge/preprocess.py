@@ -105,8 +105,10 @@ def read_image(path: Path) -> Image:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
         raise DatasetError(f"cannot read {path}", found=error.strerror) from error
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if image is None or image.dtype not in (np.uint8, np.uint16) or is_truncated(data):
+    # Looked at before it is decoded: OpenCV would warn on stderr and fill the rest with grey.
+    whole = data.size > 0 and not is_truncated(data)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if whole else None
+    if image is None or image.dtype not in (np.uint8, np.uint16):
         raise DatasetError(
             f"{path} is not a complete image",
             found=f"{data.size} bytes",
