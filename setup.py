@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 VERSION = "0.1.0"
 
-# The Jetson's OpenCV is the system's, built with GStreamer; the wheel has none (docs/jetson.md).
+# The Jetson's OpenCV is the system's, built with GStreamer; the wheel has none.
 OPENCV = 'opencv-python>=4.8; platform_system != "Linux" or platform_machine != "aarch64"'
 
 BASE = [
@@ -24,13 +24,14 @@ EXTRAS = {
     "ort": ["onnxruntime>=1.22"],
     "trt": ["tensorrt>=10.3", "pycuda>=2025.1.2"],
     "cuda-python": ["cuda-python>=12.6"],
-    "train": ["torch>=2.8", "scipy>=1.11", "scikit-learn>=1.5"],
+    "train": ["torch>=2.8"],
     "export": ["torch>=2.8", "onnx>=1.20", "onnxscript>=0.5", "onnx-graphsurgeon>=0.6.1", "onnxruntime>=1.22"],
     "sim": ["pymodbus>=3.16,<3.17"],
     "dev": [
         "pytest>=8",
         "pytest-timeout>=2.3",
         "hypothesis>=6.100",
+        "scikit-learn>=1.5",
         "ruff>=0.8",
         "mypy>=1.11",
         "codespell>=2.3",

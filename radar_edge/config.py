@@ -15,7 +15,7 @@ from radar_edge.errors import ConfigError
 
 
 class Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ReplayCamera(Config):
@@ -129,16 +129,29 @@ class LineConfig(Config):
         return self
 
 
+class OneKeyOnce(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping: YAML would take the last one and say nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {', '.join(twice)} stands twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
 AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 
 
 def load_config(model: type[AnyConfig], path: Path) -> AnyConfig:
     """Read a YAML file into `model`. Relative paths stay relative: see resolve_paths. Raises ConfigError."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), OneKeyOnce)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}", found=str(error)) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not YAML", found=" ".join(str(error).split())) from error
     return validate(model, document, str(path))
 

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,12 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         part.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise StorageError(
             f"cannot write {path}", found=error.strerror, next_step="check the disk's space and rights"
         ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -79,6 +81,7 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     Raises UsageError if `target` exists and is not an empty folder, unless `replace`; StorageError if the
     disk refuses. On any error, also an interrupt, `target` stays as it was.
     """
+    target = target.absolute()
     if not replace and target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(
             f"{target} exists already", wanted="a new or empty folder", next_step="name another, or remove it"
@@ -96,7 +99,12 @@ def _swap(work: Path, target: Path) -> None:
     old = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
     if target.exists():
         target.rename(old)
-    work.rename(target)
+    try:
+        work.rename(target)
+    except BaseException:
+        with suppress(OSError):
+            old.rename(target)
+        raise
     sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 

@@ -1,6 +1,6 @@
 """From a camera's image to the network's input: the single definition for training, calibration and device.
 
-crop (ROI) -> homography -> resize -> ignore mask -> normalise. Identity by default; all of it is in the
+crop (ROI) -> homography -> resize -> normalise. Identity by default; all of it is in the
 bundle's manifest. It does not know where images come from, and never scales an image by its own
 statistics: the absolute level of a thermal image is evidence.
 """
@@ -37,7 +37,6 @@ class ModalityPreprocess(BaseModel):
     homography: tuple[float, ...] | None = Field(
         default=None, description="3x3 row-major, raw pixel of this camera -> pixel of the reference view"
     )
-    ignore: str | None = Field(default=None, description="mask file in the bundle; its non-zero pixels become 0")
     median_channel: float | None = Field(
         default=None, description="adds a channel (raw - median of the frame) / this scale; never rescaled per frame"
     )

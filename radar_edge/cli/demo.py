@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 
 from radar_edge.cli.output import JsonOption, console, print_json, say
-from radar_edge.errors import DatasetError, ShortfallError, UsageError
+from radar_edge.errors import DatasetError, ShortfallError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from radar_edge.data.layouts import Dataset, Sample
@@ -62,6 +62,13 @@ def demo(
     from radar_edge.simulation.script import Fault, Setting, run_script
 
     watch = Stopwatch()
+    count = round(line_s * parts_per_s)
+    if data is not None:
+        if out.resolve() in (data.resolve(), *data.resolve().parents):
+            raise UsageError(
+                f"the images {data} lie in the folder {out}, which a demo empties", next_step="name another --out"
+            )
+        line_parts(index(data), count)
     with new_demo_folder(out) as folder:
         if data is None:
             with watch.step("synth", "synth: 600 generated parts, RGB and thermal"):
@@ -74,7 +81,7 @@ def demo(
             run_build(folder / "run", source, folder / "bundle")
         with watch.step("evaluate", "evaluate: every engine on the test images"):
             metrics = run_evaluate(folder / "bundle", source, folder)
-        samples = line_parts(dataset, round(line_s * parts_per_s))
+        samples = line_parts(dataset, count)
         lost = dataset.modalities[-1]
         story = f"line: {len(samples)} parts, {parts_per_s:g} a second; the {lost} camera is lost on the way"
         with watch.step("line", story):
@@ -94,11 +101,14 @@ def demo(
 def new_demo_folder(out: Path) -> Iterator[Path]:
     """An empty folder for the demo. Only a folder that a demo made is ever emptied."""
     mark = out / MARK
-    if out.exists() and any(out.iterdir()) and not mark.exists():
-        raise UsageError(f"{out} exists and was not made by a demo", next_step="name another with --out")
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    mark.touch()
+    try:
+        if out.exists() and any(out.iterdir()) and not mark.exists():
+            raise UsageError(f"{out} exists and was not made by a demo", next_step="name another with --out")
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        mark.touch()
+    except OSError as error:
+        raise StorageError(f"cannot make the folder {out}", found=error.strerror) from error
     yield out
 
 

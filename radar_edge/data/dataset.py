@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from radar_edge.data.kinds import DeclaredModality
+from radar_edge.data.kinds import DeclaredModality, ModalitySpec
 from radar_edge.data.layouts import Dataset, Sample
 from radar_edge.errors import DatasetError, UsageError
 from radar_edge.preprocess import ModalityPreprocess, Preprocess, preprocess_image, read_image, resize
@@ -40,7 +40,7 @@ def fit_preprocess(dataset: Dataset, size_px: int) -> Preprocess:
     modalities = {}
     for name, spec in dataset.specs.items():
         paths = [sample.paths[name] for sample in good if name in sample.paths]
-        pixels = [small(read_image(path)) for path in paths[:: -(-len(paths) // FIT_IMAGES)]]
+        pixels = [small(of_kind(path, spec, name)) for path in paths[:: -(-len(paths) // FIT_IMAGES)]]
         scaling = thermal_scaling if spec.bit_depth == 16 and spec.channels == 1 else colour_scaling
         modalities[name] = ModalityPreprocess(
             channels=spec.channels,
@@ -50,6 +50,20 @@ def fit_preprocess(dataset: Dataset, size_px: int) -> Preprocess:
             **scaling(pixels, dataset.declared.get(name)),
         )
     return Preprocess(modalities=modalities)
+
+
+def of_kind(path: Path, spec: ModalitySpec, name: str) -> Image:
+    """Raises DatasetError that names the file if its depth or channels are not the modality's."""
+    image = read_image(path)
+    channels, depth = 1 if image.ndim == 2 else image.shape[2], image.dtype.itemsize * 8
+    if (channels, depth) != (spec.channels, spec.bit_depth):
+        raise DatasetError(
+            f"{path} is not of the kind of the other {name} images",
+            found=f"{channels} channel(s) of {depth} bit",
+            wanted=f"{spec.channels} channel(s) of {spec.bit_depth} bit",
+            next_step="`radar-edge dataset check` lists every one",
+        )
+    return image
 
 
 def small(image: Image) -> npt.NDArray[np.float64]:

@@ -16,6 +16,7 @@ from radar_edge.runtime.capture.supervisor import open_cameras
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.pipeline import Line, LineParts
 from radar_edge.runtime.plc import open_link
+from radar_edge.runtime.plc.port import open_port
 from radar_edge.runtime.routing import allowed_subsets
 
 
@@ -29,6 +30,8 @@ def open_line(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[L
     clock = MonotonicClock()
     bundle = open_bundle(config.bundle, allow_unsigned=allow_unsigned)
     subsets = check_line(config, bundle)
+    # Before a journal is made or a camera started: a port that is not there leaves nothing behind.
+    open_port(config.plc, 0).close()
     facts = {"version": __version__, "bundle": bundle.sha256, "signed_by": bundle.signed_by, "engine": config.engine}
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(config.journal.path, clock, facts))
@@ -67,6 +70,14 @@ def check_line(config: LineConfig, bundle: Bundle) -> tuple[Subset, ...]:
             next_step="mend the camera's modality, or name the right bundle",
         )
     subsets = allowed_subsets(config.routing, bundle.subsets)
+    fitted = {camera.modality for camera in config.cameras}
+    if not any(set(subset) <= fitted for subset in subsets):
+        raise ConfigError(
+            "no engine that may judge fits the cameras",
+            found=", ".join(sorted(fitted)),
+            wanted="the cameras of one of " + ", ".join(subset.slug for subset in subsets),
+            next_step="add a camera, or allow another subset in routing.subsets",
+        )
     for subset in subsets:
         bundle.engine(subset, config.precision)
     return subsets

@@ -6,14 +6,16 @@ route -> preprocess -> engine -> score -> p-value and code. Every stage's time g
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
 from radar_edge.clock import NS_PER_MS, Clock
 from radar_edge.config import RoutingConfig
+from radar_edge.errors import UsageError
 from radar_edge.inference.runner import Inference, Runner
 from radar_edge.modality import Subset
-from radar_edge.preprocess import Preprocess
+from radar_edge.preprocess import Preprocess, check_image
 from radar_edge.records import Code, Frame, HealthReport, Reason, Verdict
 from radar_edge.runtime.plc.link import Trigger
 from radar_edge.runtime.routing import Route, route
@@ -42,15 +44,15 @@ class Inspector:
     def inspect(self, trigger: Trigger, frames: Mapping[str, Frame], reports: Mapping[str, HealthReport]) -> Verdict:
         """Judge one part by those of its `frames` (by modality) whose cameras are well.
 
-        Raises ValueError for a frame of another trigger, UsageError for an image of a kind that the model was
-        not trained with; what an engine raises passes through.
+        A frame of a kind that the model was not trained with counts as not delivered. Raises ValueError for a frame
+        of another trigger; what an engine raises passes through.
         """
         strangers = [frame.trigger_id for frame in frames.values() if frame.trigger_id != trigger.trigger_id]
         if strangers:
             raise ValueError(f"frames of the triggers {strangers} offered for {trigger.trigger_id}")
         watch = _StopWatch(self._clock, trigger.received_ns)
         watch.lap("frames")
-        way = route(frames, reports, self._policy, list(self._engines), self._modalities)
+        way = route(self._fitting(frames), reports, self._policy, list(self._engines), self._modalities)
         if way.subset is None:
             return Verdict(
                 trigger.trigger_id,
@@ -64,6 +66,15 @@ class Inspector:
         inference = self._engines[way.subset].infer(inputs)
         watch.lap("engine")
         return self._judge(trigger, way, way.subset, inference, watch)
+
+    def _fitting(self, frames: Mapping[str, Frame]) -> list[str]:
+        """The modalities whose frame is of the kind that the model was trained with; another kind is not judged."""
+        fitting = []
+        for name, frame in frames.items():
+            with suppress(UsageError):
+                check_image(self._preprocess.modalities[name], frame.image, name)
+                fitting.append(name)
+        return fitting
 
     def _judge(self, trigger: Trigger, way: Route, subset: Subset, inference: Inference, watch: _StopWatch) -> Verdict:
         if not np.isfinite(inference.anomaly_map).all():

@@ -6,6 +6,7 @@ monotonic nanoseconds; the columns named `_at` hold the time of day (UTC, ISO 86
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -50,11 +51,28 @@ def open_file(path: Path) -> tuple[sqlite3.Connection, int]:
         for setting in SETTINGS:
             db.execute(setting)
         db.executescript(f"{SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
-        return db, os.open(f"{path}-wal", os.O_RDWR)
+        log = os.open(f"{path}-wal", os.O_RDWR)
+        lock(path, log)
+        return db, log
+    except StorageError:
+        if db is not None:
+            db.close()
+        raise
     except (OSError, sqlite3.Error) as error:
         if db is not None:
             db.close()
         raise unusable(path, error) from error
+
+
+def lock(path: Path, log: int) -> None:
+    """One run writes a journal: another would close the parts that the first has open. Freed when `log` is closed."""
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(log)
+        raise StorageError(
+            f"another run writes the journal {path}", next_step="end that run, or name another journal.path"
+        ) from error
 
 
 def unusable(path: Path, error: Exception) -> StorageError:

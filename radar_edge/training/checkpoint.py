@@ -82,6 +82,8 @@ def load_run(folder: Path) -> TrainedRun:
         )
     try:
         document = json.loads(path.read_text())
+        if not isinstance(document, dict):
+            raise KeyError("it is no JSON object")
         version = document["schema_version"]
         if version != SCHEMA_VERSION:
             raise RunError(f"{path} has an unknown schema version", found=version, wanted=SCHEMA_VERSION)

@@ -11,14 +11,26 @@ from torch.nn import functional as F
 from radar_edge.models.radar import Encoded
 
 
-def restoration(encoded: Encoded, clean: Mapping[str, Tensor]) -> Tensor:
-    """Mean absolute error between each modality's restoration and its clean image at half size."""
-    errors = [(f.restored - F.avg_pool2d(clean[name], 2)).abs().mean() for name, f in encoded.features.items()]
+def restoration(encoded: Encoded, clean: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+    """Mean absolute error between each modality's restoration and its clean image at half size.
+
+    `present`: `[N]` bool a modality; an image that is not there teaches nothing.
+    """
+    errors = [
+        (f.restored[present[name]] - F.avg_pool2d(clean[name][present[name]], 2)).abs().mean()
+        for name, f in encoded.features.items()
+        if bool(present[name].any())
+    ]
     return torch.stack(errors).mean()
 
 
-def alignment(encoded: Encoded, rebuilt: Mapping[tuple[str, str], Tensor], masks: Mapping[str, Tensor]) -> Tensor:
-    """Modality reconstruction: squared distance of normalised features where neither modality was changed.
+def alignment(
+    encoded: Encoded,
+    rebuilt: Mapping[tuple[str, str], Tensor],
+    masks: Mapping[str, Tensor],
+    present: Mapping[str, Tensor],
+) -> Tensor:
+    """Modality reconstruction: squared distance of normalised features where both are there and neither was changed.
 
     The target is detached: a modality is to be predicted, not to be made predictable.
     """
@@ -29,17 +41,22 @@ def alignment(encoded: Encoded, rebuilt: Mapping[tuple[str, str], Tensor], masks
     for (source, target), guess in rebuilt.items():
         goal = F.normalize(encoded.shared[target].detach(), dim=1)
         gap = (F.normalize(guess, dim=1) - goal).square().sum(1, keepdim=True)
-        keep = clean[source] * clean[target]
+        both = (present[source] & present[target]).reshape(-1, 1, 1, 1)
+        keep = clean[source] * clean[target] * both
         losses.append((gap * keep).sum() / keep.sum().clamp(min=1))
     return torch.stack(losses).mean()
 
 
-def spread(encoded: Encoded) -> Tensor:
+def spread(encoded: Encoded, present: Mapping[str, Tensor]) -> Tensor:
     """Anti-collapse: each shared channel keeps a standard deviation of at least 1 over places and parts.
 
     Source: Bardes, Ponce, LeCun, VICReg (ICLR 2022), the variance term.
     """
-    terms = [F.relu(1 - (z.var((0, 2, 3)) + 1e-4).sqrt()).mean() for z in encoded.shared.values()]
+    terms = [
+        F.relu(1 - (z[present[name]].var((0, 2, 3)) + 1e-4).sqrt()).mean()
+        for name, z in encoded.shared.items()
+        if bool(present[name].any())
+    ]
     return torch.stack(terms).mean()
 
 

@@ -247,11 +247,11 @@ def step_losses(model: Radar, data: Data, config: TrainConfig, step: int, stage:
     rng = np.random.default_rng((config.seed, step))
     picked = batch_indices(len(data.presence), config, step)
     presence = data.presence[picked]
-    present = {name: presence[:, i].bool() for i, name in enumerate(model.modalities)}
+    present = {name: presence[:, i].bool().to(device) for i, name in enumerate(model.modalities)}
     good = {name: nuisance(batch[picked.numpy()], rng) for name, batch in data.inputs.items()}
     changed, marked = corrupt(good, rng)
     clean = {name: torch.from_numpy(batch).to(device) for name, batch in good.items()}
-    masks = {name: (torch.from_numpy(mask) & present[name][:, None, None]).to(device) for name, mask in marked.items()}
+    masks = {name: torch.from_numpy(mask).to(device) & present[name][:, None, None] for name, mask in marked.items()}
     encoded = model.encode(
         {name: torch.from_numpy(batch).to(device, memory_format=torch.channels_last) for name, batch in changed.items()}
     )
@@ -259,9 +259,9 @@ def step_losses(model: Radar, data: Data, config: TrainConfig, step: int, stage:
     rebuilt = model.rebuilt(encoded)
     weight = 1.0 if stage == 1 else 0.5
     terms = {
-        "restoration": weight * losses.restoration(encoded, clean),
-        "alignment": weight * losses.alignment(encoded, rebuilt, masks),
-        "spread": 0.1 * losses.spread(encoded),
+        "restoration": weight * losses.restoration(encoded, clean, present),
+        "alignment": weight * losses.alignment(encoded, rebuilt, masks, present),
+        "spread": 0.1 * losses.spread(encoded, present),
     }
     if stage == 2:
         terms |= judge_all_subsets(model, encoded, rebuilt, masks, presence.to(device))

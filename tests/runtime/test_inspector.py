@@ -6,7 +6,6 @@ from line_fakes import BAD, CALIBRATION, GOOD, MODALITIES, SIDE, SPEC, FakeEngin
 
 from radar_edge.clock import ManualClock
 from radar_edge.config import RoutingConfig
-from radar_edge.errors import UsageError
 from radar_edge.inference.runner import Inference
 from radar_edge.modality import Subset, all_subsets
 from radar_edge.preprocess import Preprocess
@@ -81,9 +80,12 @@ def test_a_frame_of_another_trigger_is_a_bug() -> None:
         inspector().inspect(TRIGGER, {**BOTH, "tir": frame("tir", 6)}, health())
 
 
-def test_an_image_of_another_kind_is_named() -> None:
-    with pytest.raises(UsageError, match="rgb image"):
-        inspector().inspect(TRIGGER, {"rgb": frame("rgb", dtype=np.uint8)}, health())
+def test_an_image_of_another_kind_is_not_judged_and_the_others_are() -> None:
+    odd = frame("rgb", dtype=np.uint8)
+    assert inspector().inspect(TRIGGER, {"rgb": odd}, health()).code is Code.NO_DECISION
+    verdict = inspector().inspect(TRIGGER, {**BOTH, "rgb": odd}, health())
+    assert verdict.subset == Subset(("tir",))
+    assert verdict.degraded
 
 
 def test_contributions_are_those_where_the_map_is_hottest() -> None:

@@ -41,6 +41,7 @@ GOOD = "good"
 LEAST_PARTS = 50
 LEAST_SIZE, MOST_SIZE = 64, 1024
 LOT_PARTS = 50
+OWN_FILES = ("dataset.yaml", "samples.csv")
 COLUMNS = ("split", "cls", "name", "group", "visible_in", "lot")
 YAML = """\
 # value = raw * scale + offset, in `unit`
@@ -107,6 +108,8 @@ def generate(
         wanted = f"a multiple of 4 from {LEAST_SIZE} to {MOST_SIZE}"
         raise UsageError("the image size cannot be used", found=size_px, wanted=wanted)
     jobs = plan(parts, seed)
+    if replace and out.exists() and any(out.iterdir()) and not all((out / name).exists() for name in OWN_FILES):
+        raise UsageError(f"{out} was not made by synth", next_step="name another folder, or remove it")
     with new_folder(out, replace=replace) as folder:
         try:
             make_folders(folder, jobs)

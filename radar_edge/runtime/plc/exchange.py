@@ -86,6 +86,12 @@ class Exchange:
         if start <= Holding.ACKNOWLEDGED < start + len(values):
             self._note_acknowledge(now_ns)
         trigger_id = self._holding[Holding.TRIGGER_ID]
+        dealt_with = trigger_id == 0 and start == Holding.TRIGGER_ID
+        if dealt_with and self._card is not None and self._card.read_ns is not None:
+            # The PLC is done with the part. Should it announce the same id for another one, after a restart say, the
+            # old verdict must not be there to be read for it.
+            self._card = None
+            self._turn(now_ns)
         if trigger_id in (0, self._last_trigger_id):
             return None
         self._last_trigger_id = trigger_id

@@ -59,6 +59,24 @@ def test_a_verdict_is_shown_read_and_acknowledged() -> None:
     assert poll(link, 9999) == Shown(1, 5, Code.PASS, Reason.GOOD, 3, 300)
 
 
+def test_a_plc_that_begins_again_finds_no_old_pass_for_its_first_part() -> None:
+    link = exchange()
+    assert link.write_holding(0, [1, 0, 0], 5 * MS) is not None
+    publish(link, 1, 10)
+    assert poll(link, 12).code is Code.PASS
+    link.write_holding(0, [0, 1, 0], 15 * MS)
+    assert poll(link, 16).code is Code.NONE
+    assert link.write_holding(0, [1, 0, 0], 500 * MS) is None
+    assert poll(link, 510).code is Code.NONE
+
+
+def test_a_verdict_that_was_not_read_is_not_blanked() -> None:
+    link = exchange()
+    publish(link, 5, 10)
+    link.write_holding(0, [0, 0, 1], 11 * MS)
+    assert poll(link, 12).trigger_id == 5
+
+
 def test_the_second_waits_until_the_first_is_acknowledged() -> None:
     link = exchange()
     publish(link, 5, 10)
