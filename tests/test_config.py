@@ -65,3 +65,18 @@ def test_what_is_no_yaml_is_said(tmp_path: Path) -> None:
         load_config(LineConfig, tmp_path / "line.yaml")
     with pytest.raises(ConfigError, match="cannot read"):
         load_config(LineConfig, tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "the key a stands twice"),
+        ("a: 2024-99-99\n", "is not YAML"),
+        ("[" * 5000, "is not YAML"),
+        ("deadline_ms: .inf\n", "deadline_ms"),
+    ],
+)
+def test_what_yaml_would_let_pass_or_choke_on_is_said(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "line.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        load_config(LineConfig, tmp_path / "line.yaml")

@@ -36,6 +36,11 @@ def test_make_targets_exist() -> None:
         assert set(re.findall(r"`?make ([a-z-]+)", (ROOT / name).read_text())) <= targets
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_nothing_is_left_to_fill_in(page: Path) -> None:
+    assert "@@" not in page.read_text()
+
+
 def test_both_languages_show_the_same_commands_and_results() -> None:
     def blocks(name: str) -> list[list[str]]:
         found = re.findall(r"```(?:console|text)\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from radar_edge.cli.demo import ANYWHERE, line_parts, new_demo_folder, shortfalls, truth_of
+from radar_edge.cli.demo import ANYWHERE, demo, line_parts, new_demo_folder, shortfalls, truth_of
 from radar_edge.data.layouts import Dataset, Sample
-from radar_edge.errors import DatasetError, UsageError
+from radar_edge.errors import DatasetError, StorageError, UsageError
 from radar_edge.modality import Subset
 
 
@@ -87,6 +87,23 @@ def test_each_promise_that_is_not_kept_is_named(changes: dict[str, Any], says: s
 def test_a_users_own_images_have_no_bar() -> None:
     poor = result(auroc={"rgb": 0.5, "tir": 0.5, "rgb_tir": 0.5})
     assert shortfalls(poor, generated=False) == []
+
+
+def test_the_users_images_are_looked_at_before_anything_is_emptied(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    with new_demo_folder(out):
+        (out / "data").mkdir()
+    with pytest.raises(UsageError, match="which a demo empties"):
+        demo(data=out / "data", out=out)
+    with pytest.raises(DatasetError, match="train/good"):
+        demo(data=tmp_path / "mistyped", out=out)
+    assert (out / "data").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError), new_demo_folder(tmp_path / "file"):
+        pass
 
 
 def test_only_a_demo_s_own_folder_is_emptied(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def test_a_port_that_does_not_exist(folder: Path) -> None:
     assert isinstance(error, PortError)
     assert error.exit_code == 3
     assert "no-port" in str(error)
+    assert not (folder / "journal.sqlite").exists()
 
 
 def test_a_bundle_with_one_byte_changed_is_named_before_anything_is_opened(folder: Path) -> None:

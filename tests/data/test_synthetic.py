@@ -199,3 +199,11 @@ def test_the_command_prints_json_and_keeps_what_is_there_unless_forced(tmp_path:
     assert digests(out) == before
     assert CliRunner().invoke(app, [*arguments, "--seed", "1", "--force"]).exit_code == 0
     assert digests(out) != before
+
+
+def test_force_replaces_only_what_synth_made(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "mine.txt").touch()
+    with pytest.raises(UsageError, match="not made by synth"):
+        generate.generate(tmp_path / "photos", parts=50, seed=0, size_px=64, replace=True)
+    assert (tmp_path / "photos" / "mine.txt").exists()

@@ -41,6 +41,18 @@ def row(path: Path, index: int = 0) -> dict:
     return read_parts(path)[index]
 
 
+def test_a_second_run_leaves_the_journal_of_the_first_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with Journal(path, CLOCK, {}) as journal:
+        journal.open_part(1, Trigger(7, 123))
+        assert journal.intent(1, PASS, timeout_s=5)
+        with pytest.raises(StorageError, match="another run writes the journal"):
+            Journal(path, CLOCK, {})
+        assert row(path)["state"] == "intent"
+    with Journal(path, CLOCK, {}):
+        pass
+
+
 def test_a_part_s_way_from_trigger_to_acknowledge(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     with Journal(path, CLOCK, {"version": "1"}) as journal:
