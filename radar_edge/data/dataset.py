@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from radar_edge.data.kinds import DeclaredModality, ModalitySpec
+from radar_edge.data.kinds import DeclaredModality, ModalitySpec, describe, kind_of
 from radar_edge.data.layouts import Dataset, Sample
 from radar_edge.errors import DatasetError, UsageError
 from radar_edge.preprocess import ModalityPreprocess, Preprocess, preprocess_image, read_image, resize
@@ -55,12 +55,11 @@ def fit_preprocess(dataset: Dataset, size_px: int) -> Preprocess:
 def of_kind(path: Path, spec: ModalitySpec, name: str) -> Image:
     """Raises DatasetError that names the file if its depth or channels are not the modality's."""
     image = read_image(path)
-    channels, depth = 1 if image.ndim == 2 else image.shape[2], image.dtype.itemsize * 8
-    if (channels, depth) != (spec.channels, spec.bit_depth):
+    faults = kind_of([spec], None).faults(describe(image))
+    if faults:
         raise DatasetError(
             f"{path} is not of the kind of the other {name} images",
-            found=f"{channels} channel(s) of {depth} bit",
-            wanted=f"{spec.channels} channel(s) of {spec.bit_depth} bit",
+            faults=faults,
             next_step="`radar-edge dataset check` lists every one",
         )
     return image

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from small_set import halve_file, square, tir, write_part, write_set
 
-from radar_edge.data.dataset import fit_preprocess, hold_out, load_inputs, load_mask
+from radar_edge.data.dataset import fit_preprocess, hold_out, load_inputs, load_mask, of_kind
+from radar_edge.data.kinds import ModalitySpec
 from radar_edge.data.layouts import Sample, index
 from radar_edge.errors import DatasetError
 from radar_edge.preprocess import write_png
@@ -181,3 +182,12 @@ def test_a_colour_mask_counts_where_any_channel_is_set(tmp_path: Path) -> None:
     colour = np.zeros((16, 16, 3), np.uint8)
     colour[3, 4, 2] = 255
     assert np.argwhere(load_mask(masked(tmp_path, colour), ["rgb"], 16, 16)).tolist() == [[3, 4]]
+
+
+def test_an_odd_file_that_the_index_did_not_look_at_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "2.png"
+    write_png(path, np.zeros((32, 32), np.uint8))
+    with pytest.raises(DatasetError, match=r"2\.png(.|\n)*1 channel\(s\) where 3"):
+        of_kind(path, ModalitySpec(3, 8, 32, 32), "rgb")
+    write_png(path, np.zeros((20, 30, 3), np.uint8))
+    assert of_kind(path, ModalitySpec(3, 8, 32, 32), "rgb").shape == (20, 30, 3)
