@@ -10,6 +10,7 @@ from rich.table import Table
 
 from radar_edge.cli.output import JsonOption, console, print_json, say
 from radar_edge.cli.progress import progress_bar, shower
+from radar_edge.cli.thresholds import facts, thresholds_table
 from radar_edge.errors import MissingPackageError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def build_engines(
     with progress_bar() as bar:
         bundle = build_bundle(run, data, out, target_frr=target_frr, signer=signer, replace=force, progress=shower(bar))
     console.print(summary(bundle))
+    console.print(thresholds_table(bundle.manifest.engines))
     say(f"bundle written to {out}, signed with the key {signer.key_id}")
     if json:
         print_json(document(bundle))
@@ -59,12 +61,10 @@ def own_key() -> Signer:
 
 
 def summary(bundle: Bundle) -> Table:
-    from radar_edge.scoring import smallest_frr
-
     table = Table()
     for title in ("subset", "precision"):
         table.add_column(title)
-    for title in ("param.", "MMAC", "MB", "map parity", "score parity", "threshold", "least FRR"):
+    for title in ("param.", "MMAC", "MB", "map parity", "score parity"):
         table.add_column(title, justify="right")
     for engine in bundle.manifest.engines:
         table.add_row(
@@ -75,15 +75,11 @@ def summary(bundle: Bundle) -> Table:
             f"{bundle.path(engine.file).stat().st_size / 1e6:.2f}",
             f"{engine.parity.max_abs_map:.1e}",
             f"{engine.parity.max_abs_score:.1e}",
-            f"{engine.calibration.threshold:.3f}",
-            f"{smallest_frr(engine.calibration.groups):.2%}",
         )
     return table
 
 
 def document(bundle: Bundle) -> dict[str, Any]:
-    from radar_edge.scoring import smallest_frr
-
     engines = [
         {
             "subset": engine.subset,
@@ -92,9 +88,7 @@ def document(bundle: Bundle) -> dict[str, Any]:
             "macs": engine.macs,
             "bytes": bundle.path(engine.file).stat().st_size,
             "parity": engine.parity.model_dump(),
-            "threshold": engine.calibration.threshold,
-            "target_frr": engine.calibration.target_frr,
-            "smallest_frr": smallest_frr(engine.calibration.groups),
+            **facts(engine.calibration),
         }
         for engine in bundle.manifest.engines
     ]

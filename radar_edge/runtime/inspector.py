@@ -19,7 +19,13 @@ from radar_edge.preprocess import Preprocess, check_image
 from radar_edge.records import Code, Frame, HealthReport, Reason, Verdict
 from radar_edge.runtime.plc.link import Trigger
 from radar_edge.runtime.routing import Route, route
-from radar_edge.scoring import TOP_SHARE, Calibration, image_score
+from radar_edge.scoring import TOP_SHARE, Band, Calibration, image_score
+
+VERDICTS: Mapping[Band, tuple[Code, Reason]] = {
+    "ok": (Code.PASS, Reason.GOOD),
+    "review": (Code.REJECT, Reason.REVIEW),
+    "ng": (Code.REJECT, Reason.ANOMALY),
+}
 
 
 class Inspector:
@@ -88,7 +94,7 @@ class Inspector:
             )
         calibration = self._calibrations[subset]
         score = image_score(inference.anomaly_map)
-        code, reason = (Code.PASS, Reason.GOOD) if score <= calibration.threshold else (Code.REJECT, Reason.ANOMALY)
+        code, reason = VERDICTS[calibration.band(score)]
         p_value, shares = calibration.p_value(score), contributions(inference, subset)
         watch.lap("score")
         return Verdict(

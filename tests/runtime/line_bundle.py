@@ -19,7 +19,9 @@ SPECS = {
     "rgb": ModalityPreprocess(channels=3, bit_depth=8, height=SIDE, width=SIDE, offset=(0.0,) * 3, scale=(255.0,) * 3),
     "tir": ModalityPreprocess(channels=1, bit_depth=16, height=SIDE, width=SIDE, offset=(0.0,), scale=(65535.0,)),
 }
-CALIBRATION = Calibration(scores=(0.2, 0.25, 0.3), weights=(1.0,) * 3, groups=3, target_frr=0.3, threshold=0.5)
+CALIBRATION = Calibration(
+    scores=(0.2, 0.25, 0.3), weights=(1.0,) * 3, groups=3, target_frr=0.3, threshold=0.5, ng_frr=0.3, ng_threshold=1.5
+)
 CYCLE = 5
 """Part n is bad if n is a multiple of this."""
 

@@ -28,7 +28,9 @@ MODALITIES = ("rgb", "tir")
 FPS = 100
 SIDE = 16
 SPEC = ModalityPreprocess(channels=1, bit_depth=16, height=SIDE, width=SIDE, offset=(0.0,), scale=(1.0,))
-CALIBRATION = Calibration(scores=(-1.0, 0.0), weights=(1.0, 1.0), groups=2, target_frr=0.4, threshold=0.5)
+CALIBRATION = Calibration(
+    scores=(-1.0, 0.0), weights=(1.0, 1.0), groups=2, target_frr=0.4, threshold=0.5, ng_frr=0.3, ng_threshold=1.5
+)
 GOOD, BAD = 0.0, 2.0
 
 

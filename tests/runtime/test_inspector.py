@@ -42,9 +42,15 @@ BOTH = {name: frame(name) for name in MODALITIES}
 
 @pytest.mark.parametrize(
     ("logit", "code", "reason"),
-    [(GOOD, Code.PASS, Reason.GOOD), (0.5, Code.PASS, Reason.GOOD), (BAD, Code.REJECT, Reason.ANOMALY)],
+    [
+        (GOOD, Code.PASS, Reason.GOOD),
+        (0.5, Code.PASS, Reason.GOOD),
+        (0.75, Code.REJECT, Reason.REVIEW),
+        (1.5, Code.REJECT, Reason.REVIEW),
+        (BAD, Code.REJECT, Reason.ANOMALY),
+    ],
 )
-def test_the_threshold_itself_passes(logit: float, code: Code, reason: Reason) -> None:
+def test_ok_passes_and_review_is_rejected_like_ng(logit: float, code: Code, reason: Reason) -> None:
     verdict = inspector(logit).inspect(TRIGGER, BOTH, health())
     assert (verdict.code, verdict.reason, verdict.trigger_id) == (code, reason, 7)
     assert (verdict.score, verdict.threshold, verdict.degraded) == (logit, 0.5, False)
