@@ -8,7 +8,15 @@
 `open_bundle` verifies everything before anything is loaded; `new_bundle` writes a folder whole or not at all.
 """
 
-from radar_edge.bundle.manifest import EngineEntry, Manifest, ModelInfo, Parity, engine_file, reference_file
+from radar_edge.bundle.manifest import (
+    EngineEntry,
+    Manifest,
+    ModelInfo,
+    Parity,
+    Recalibrated,
+    engine_file,
+    reference_file,
+)
 from radar_edge.bundle.signing import Signer, TrustedKeys, create_key, keys_folder, load_signer, trusted_keys
 from radar_edge.bundle.store import Bundle, new_bundle, open_bundle
 
@@ -18,6 +26,7 @@ __all__ = [
     "Manifest",
     "ModelInfo",
     "Parity",
+    "Recalibrated",
     "Signer",
     "TrustedKeys",
     "create_key",

@@ -58,6 +58,13 @@ class EngineEntry(Entry):
     calibration: Calibration
 
 
+class Recalibrated(Entry):
+    """Where thresholds come from that were set anew, on other good parts than the bundle was built with."""
+
+    bundle_sha256: Digest = Field(description="of the bundle whose engines these are")
+    data_sha256: Digest = Field(description="of the good parts' names and images")
+
+
 class Manifest(Entry):
     schema_version: Literal[1]
     created_by: str
@@ -65,6 +72,7 @@ class Manifest(Entry):
     preprocess: Preprocess
     subsets: tuple[str, ...] = Field(min_length=1)
     engines: tuple[EngineEntry, ...] = Field(min_length=1)
+    recalibrated: Recalibrated | None = None
     files: dict[str, Digest] = Field(description="path in the bundle -> SHA-256 of every file but the manifest's two")
 
     @model_validator(mode="after")

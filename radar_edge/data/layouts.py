@@ -97,6 +97,28 @@ def index(root: Path) -> Dataset:
     return Dataset(root, layout.modalities, specs, layout.samples, layout.declared)
 
 
+def new_good_parts(root: Path, modalities: tuple[str, ...]) -> tuple[Sample, ...]:
+    """The parts of validation/good alone: a folder of new parts for thresholds has no train/good.
+
+    Raises DatasetError without any, and with every fault of names and samples.csv at once.
+    """
+    folder = root / "validation" / GOOD
+    faults: list[str] = []
+    rows = read_rows(root, modalities, faults)
+    samples = tuple(class_samples(root, folder, modalities, rows, faults))
+    faults += [f"{s.key} has no row in {FILE}" for s in samples if rows and s.key not in rows]
+    if faults:
+        raise DatasetError(f"{folder} has {len(faults)} fault(s)", faults=shortened(faults), next_step="mend them")
+    if not samples:
+        raise DatasetError(
+            f"{root} has no good parts to set thresholds with",
+            found="no image in validation/good",
+            wanted=f"validation/good/<modality>/<name>.png with {' or '.join(modalities)} as the modality",
+            next_step="put good parts there that the network was not trained on: trained ones score too low",
+        )
+    return samples
+
+
 def shortened(faults: Sequence[str], most: int = 20) -> list[str]:
     return list(faults) if len(faults) <= most else [*faults[:most], f"and {len(faults) - most} more"]
 

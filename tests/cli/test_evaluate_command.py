@@ -13,12 +13,12 @@ from small_run import write_data, write_run
 from small_set import square
 from typer.testing import CliRunner, Result
 
-from radar_edge.cli import build_engines, evaluate
+from radar_edge.cli import build_engines, compare, evaluate
 from radar_edge.errors import BundleError, DatasetError, RunError, UsageError
 from radar_edge.preprocess import read_image, write_png
 
 app = typer.Typer()
-for command in (build_engines, evaluate):
+for command in (build_engines, compare, evaluate):
     command.register(app)
 
 SLUGS = ["rgb", "rgb_tir", "tir"]
@@ -156,3 +156,21 @@ def test_a_damaged_run_is_not_measured(place: Path, tmp_path: Path) -> None:
     (tmp_path / "run" / "weights.pt").write_bytes(b"no weights")
     result = call("evaluate", tmp_path / "run", "--data", place / "data")
     assert isinstance(result.exception, RunError)
+
+
+def test_a_run_and_its_bundle_compare_as_one_detector(place: Path, tmp_path: Path) -> None:
+    options = ("--data", place / "data", "--out", tmp_path / "compare.json", "--json")
+    result = call("compare", place / "run", place / "bundle", *options)
+    document = last_json(result)
+    assert json.loads((tmp_path / "compare.json").read_text()) == document
+    assert sorted(document["subsets"]) == SLUGS
+    for figures in document["subsets"].values():
+        assert figures["image_auroc"]["difference"] == 0
+        assert figures["image_auroc"]["better"] is None
+        assert figures["sides"] == {"won": [], "lost": []}
+    assert "of 6 parts B gets 0 right" in result.stderr
+
+
+def test_comparing_needs_two_detectors(place: Path, tmp_path: Path) -> None:
+    result = call("compare", place / "run", tmp_path, "--data", place / "data")
+    assert isinstance(result.exception, UsageError)

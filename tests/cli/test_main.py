@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("synth", "dataset", "train", "evaluate", "build-engines", "verify", "keys", "run", "demo")
+COMMANDS = (
+    "synth",
+    "dataset",
+    "train",
+    "evaluate",
+    "compare",
+    "build-engines",
+    "calibrate-threshold",
+    "verify",
+    "keys",
+    "run",
+    "demo",
+)
 
 
 def radar_edge(*arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -50,7 +62,9 @@ def test_help_needs_no_heavy_package() -> None:
         (["train", "--data", ".", "--out", "run"], 2, "train/good"),
         (["dataset", "check", "."], 2, "train/good"),
         (["evaluate", "absent", "--data", "."], 2, "absent"),
+        (["compare", "absent", "absent", "--data", "."], 2, "absent"),
         (["build-engines", "absent", "--data", ".", "--out", "bundle"], 2, "absent"),
+        (["calibrate-threshold", "absent", "--data", ".", "--out", "bundle"], 2, "absent"),
         (["verify", "absent"], 2, "absent"),
         (["run", "absent.yaml"], 2, r"absent.yaml"),
         (["no-such-command"], 2, "no-such-command"),
