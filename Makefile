@@ -1,6 +1,6 @@
 # Two commands for a new user: `make demo` and `make test`. Each sets up .venv by itself.
 VENV ?= .venv
-PEERS = socat libmodbus-dev mbpoll pkg-config gcc
+PEERS = socat libmodbus-dev mbpoll pkg-config gcc chromium chromium-driver
 
 # The first Python that fits; say PYTHON=... to choose another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -21,7 +21,7 @@ venv: $(VENV)/.ready
 $(VENV)/.ready: setup.py constraints/workstation.txt
 	@test -n '$(PYTHON)' || { echo 'no Python 3.11, 3.12 or 3.13 found: install one, or say make PYTHON=/path/to/python'; exit 3; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints/workstation.txt -e '.[ort,train,export,sim,dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints/workstation.txt -e '.[ort,train,export,report,sim,dev]'
 	@touch $@
 
 demo: venv

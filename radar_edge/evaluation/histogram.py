@@ -1,4 +1,7 @@
-"""Scores of good and defective parts as bars round a threshold, in SVG. Knows scores, nothing of parts."""
+"""Scores of good and defective parts as bars round the thresholds, in SVG. Knows scores, nothing of parts.
+
+Good parts stand above the axis and defects hang below it, so that neither hides the other. The ground shows the bands.
+"""
 
 from __future__ import annotations
 
@@ -6,69 +9,75 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-WIDTH, HEIGHT, BASE, TOP = 720, 200, 165, 22
-"""Of the drawing in px; BASE and TOP are where bars begin and may end."""
-BINS = 40
-TICKS = 6
+from radar_edge.evaluation.svg import Plane, drawing, line, rect, text, ticks
+
+WIDTH, HEIGHT = 1000, 320
+TOP, LEFT, RIGHT, FLOOR = 54, 40, 12, 34
+"""Margins of the bars in px."""
+BINS = 60
 KINDS = {"good": "good parts", "bad": "defects it can see", "hidden": "defects it cannot see"}
+BANDS = {"ok": "OK", "review": "review", "ng": "NG"}
 
 
-def histogram(scores: Mapping[str, Sequence[float]], threshold: float) -> str:
-    """`scores`: of each kind in KINDS, in the page's --good, --bad and --hidden colours."""
-    everything = [*(score for kind in KINDS for score in scores[kind]), threshold]
+def histogram(scores: Mapping[str, Sequence[float]], threshold: float, ng_threshold: float | None = None) -> str:
+    """`scores`: of each kind in KINDS. Without `ng_threshold` there is no review band."""
+    upper = threshold if ng_threshold is None else ng_threshold
+    everything = [*(score for kind in KINDS for score in scores[kind]), threshold, upper]
     low, high = min(everything), max(everything)
-    margin = 1.0 if low == high else 0.0
+    margin = 0.02 * (high - low) or 1.0
     edges = np.linspace(low - margin, high + margin, BINS + 1)
     counts = {kind: np.histogram(scores[kind], edges)[0] for kind in KINDS}
-    tallest = max(int(count.max()) for count in counts.values()) or 1
-
-    def place(score: float) -> float:
-        return float((score - edges[0]) / (edges[-1] - edges[0]) * WIDTH)
-
-    shown = [kind for kind in KINDS if len(scores[kind])]
-    bars = "".join(
-        bar(kind, i + (beside + 0.1) / (len(shown) + 0.1), 0.9 / (len(shown) + 0.1), count / tallest)
-        for beside, kind in enumerate(shown)
-        for i, count in enumerate(counts[kind])
-        if count
-    )
-    ticks = "".join(
-        f'<text x="{place(score):.0f}" y="{BASE + 16}" text-anchor="{anchor(place(score))}">{score:.2f}</text>'
-        for score in np.linspace(edges[0], edges[-1], TICKS)
-    )
-    return f"""<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img"
-aria-label="Scores of good and defective parts">{legend(scores, shown)}{bars}
-<line x1="0" x2="{WIDTH}" y1="{BASE}" y2="{BASE}" stroke="var(--line)"/>{ticks}{mark(place(threshold), threshold)}
-<text x="{WIDTH}" y="{HEIGHT - 2}" text-anchor="end">score (logit)</text></svg>"""
+    above, below = counts["good"].max(initial=1), (counts["bad"] + counts["hidden"]).max(initial=1)
+    span = (-float(max(below, 1)) * 1.05, float(max(above, 1)) * 1.05)
+    plane = Plane(LEFT, TOP, WIDTH - LEFT - RIGHT, HEIGHT - TOP - FLOOR, (float(edges[0]), float(edges[-1])), span)
+    content = bands(plane, threshold, upper) + axes(plane)
+    content += "".join(bars(plane, edges, counts["good"], np.zeros(BINS, int), "good", 1))
+    content += "".join(bars(plane, edges, counts["bad"], np.zeros(BINS, int), "bad", -1))
+    content += "".join(bars(plane, edges, counts["hidden"], counts["bad"], "hidden", -1))
+    content += limit(plane, threshold) + (limit(plane, upper) if upper > threshold else "")
+    return drawing(WIDTH, HEIGHT, "Scores of good and defective parts", content + legend(scores))
 
 
-def bar(kind: str, left: float, width: float, share: float) -> str:
-    """`left` and `width` in bins, `share` of the tallest bar. Kinds stand side by side, so that none hides another."""
-    slot, height = WIDTH / BINS, (BASE - TOP - 14) * share
-    return (
-        f'<rect x="{left * slot:.1f}" y="{BASE - height:.1f}" width="{width * slot:.1f}" height="{height:.1f}"'
-        f' fill="var(--{kind})"/>'
-    )
+def bands(plane: Plane, threshold: float, upper: float) -> str:
+    """The ground in the colours of OK, review and NG, each with its name where there is room for it."""
+    ends = {"ok": (plane.x[0], threshold), "review": (threshold, upper), "ng": (upper, plane.x[1])}
+    drawn = ""
+    for band, (start, end) in ends.items():
+        left, width = plane.px(start), plane.px(end) - plane.px(start)
+        drawn += rect(left, plane.top, width, plane.height, f'class="band {band}"')
+        if width > 9 * len(BANDS[band]):
+            drawn += text(left + width / 2, plane.top - 6, BANDS[band], "middle", f'class="name {band}"')
+    return drawn
 
 
-def mark(x: float, threshold: float) -> str:
-    """The line and its label, which stays inside the drawing; bars end below it."""
-    inside = x < WIDTH * 0.8
-    return (
-        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{BASE}" stroke="var(--text)" stroke-dasharray="4 3"/>'
-        f'<text x="{x + (5 if inside else -5):.0f}" y="{TOP + 9}" text-anchor="{"start" if inside else "end"}">'
-        f"threshold {threshold:.2f}</text>"
-    )
+def axes(plane: Plane) -> str:
+    xs = [(value, f"{value:g}") for value in ticks(*plane.x, 10)]
+    ys = [(value, f"{abs(value):g}") for value in ticks(*plane.y, 7) if value == int(value)]
+    middle = line(plane.left, plane.py(0), plane.left + plane.width, plane.py(0), 'stroke="var(--quiet)"')
+    label = text(plane.left + plane.width, HEIGHT - 2, "score (logit)", "end")
+    return plane.grid(xs, ys) + middle + label
 
 
-def legend(scores: Mapping[str, Sequence[float]], shown: Sequence[str]) -> str:
-    return "".join(
-        f'<rect x="{i * 200}" y="2" width="11" height="11" fill="var(--{kind})"/>'
-        f'<text x="{i * 200 + 17}" y="12">{KINDS[kind]} ({len(scores[kind])})</text>'
-        for i, kind in enumerate(shown)
-    )
+def bars(plane: Plane, edges: np.ndarray, counts: np.ndarray, base: np.ndarray, kind: str, sign: int) -> list[str]:
+    """One bar a bin with anything in it, from `base` on, upwards or downwards."""
+    drawn = []
+    for i in np.flatnonzero(counts):
+        left, width = plane.px(edges[i]), plane.px(edges[i + 1]) - plane.px(edges[i])
+        ends = sorted(plane.py(sign * float(n)) for n in (base[i], base[i] + counts[i]))
+        drawn.append(rect(left + 0.5, ends[0], width - 1, ends[1] - ends[0], f'fill="var(--{kind})"'))
+    return drawn
 
 
-def anchor(x: float) -> str:
-    """Text at the edges stays inside the drawing."""
-    return "start" if x < WIDTH * 0.1 else "end" if x > WIDTH * 0.9 else "middle"
+def limit(plane: Plane, score: float) -> str:
+    x = plane.px(score)
+    return line(x, plane.top, x, plane.top + plane.height, 'stroke="var(--text)" stroke-dasharray="4 3"')
+
+
+def legend(scores: Mapping[str, Sequence[float]]) -> str:
+    drawn, x = "", float(LEFT)
+    for kind, name in KINDS.items():
+        if len(scores[kind]):
+            label = f"{name} ({len(scores[kind])})"
+            drawn += rect(x, 6, 11, 11, f'fill="var(--{kind})" rx="2"') + text(x + 17, 16, label)
+            x += 34 + 6.6 * len(label)
+    return drawn

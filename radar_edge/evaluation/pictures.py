@@ -16,7 +16,7 @@ from radar_edge.evaluation.metrics import Flags
 from radar_edge.inference.runner import Tensor
 from radar_edge.records import Image
 
-SIDE = 160
+SIDE = 192
 """Longest side of an embedded picture in px."""
 JPEG_QUALITY = 80
 OUTLINE = (0, 255, 255)
@@ -63,6 +63,11 @@ def show_share(share: npt.NDArray[np.float32], shape: tuple[int, ...]) -> Pictur
     """A modality's weight in the fusion, black for 0 and white for 1."""
     plane = cv2.resize(np.clip(share, 0, 1), shape[1::-1], interpolation=cv2.INTER_LINEAR)
     return np.repeat((plane * 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def dimmed(picture: Picture) -> Picture:
+    """Grey and half as bright, so that an outline on it stands out."""
+    return np.asarray(0.5 * grey(picture), np.uint8)
 
 
 def outlined(picture: Picture, mask: Flags) -> Picture:
