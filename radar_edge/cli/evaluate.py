@@ -13,6 +13,7 @@ from rich.table import Table
 
 from radar_edge.cli.output import JsonOption, console, print_json, say
 from radar_edge.cli.progress import progress_bar, shower
+from radar_edge.cli.thresholds import facts, promises
 from radar_edge.errors import MissingPackageError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from radar_edge.inference.runner import Runner
     from radar_edge.modality import Subset
     from radar_edge.preprocess import Preprocess
+    from radar_edge.scoring import Calibration
 
 TARGET_FRR = 0.05
 """Of the thresholds of a run; a bundle carries its own."""
@@ -52,7 +54,11 @@ def evaluate(
         judges = open_judges(source, dataset, stack, show)
         judged = judge(judges.runners, dataset.select("test"), judges.preprocess, show)
         metrics = {**metrics_of(judged, judges.thresholds, show), "source": str(source), "data": str(data)}
+    for subset, calibration in judges.calibrations.items():
+        metrics["subsets"][subset.slug] |= facts(calibration)
+    metrics["target_frr"] = next(iter(judges.calibrations.values())).target_frr
     console.print(table(metrics))
+    console.print(promises(metrics))
     if out is not None:
         write_json(out, metrics)
     if report is not None:
@@ -66,11 +72,15 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Judges:
-    """An engine and its threshold for every Subset, and how to feed them."""
+    """An engine and its thresholds for every Subset, and how to feed them."""
 
     runners: Mapping[Subset, Runner]
-    thresholds: Mapping[Subset, float]
+    calibrations: Mapping[Subset, Calibration]
     preprocess: Preprocess
+
+    @property
+    def thresholds(self) -> dict[Subset, float]:
+        return {subset: calibration.threshold for subset, calibration in self.calibrations.items()}
 
 
 def check_kind(source: Path) -> None:
@@ -105,8 +115,8 @@ def judges_of_bundle(folder: Path, stack: ExitStack) -> Judges:
         subset: stack.enter_context(open_runner(BACKEND, bundle.path(engine.file), subset, PRECISION))
         for subset, engine in engines.items()
     }
-    thresholds = {subset: engine.calibration.threshold for subset, engine in engines.items()}
-    return Judges(runners, thresholds, bundle.manifest.preprocess)
+    calibrations = {subset: engine.calibration for subset, engine in engines.items()}
+    return Judges(runners, calibrations, bundle.manifest.preprocess)
 
 
 def judges_of_run(folder: Path, dataset: Dataset, stack: ExitStack, progress: Progress) -> Judges:
@@ -129,11 +139,11 @@ def judges_of_run(folder: Path, dataset: Dataset, stack: ExitStack, progress: Pr
     runners = {s: stack.enter_context(TorchRunner(run.model, s)) for s in all_subsets(run.modalities)}
     held_out = held_out_parts(dataset.samples, run.held_out)
     goods = judge(runners, held_out, run.preprocess, progress, "judge held-out parts")
-    thresholds = {
-        subset: calibrate([p.score for p in parts], TARGET_FRR, [p.sample.group for p in parts]).threshold
+    calibrations = {
+        subset: calibrate([p.score for p in parts], TARGET_FRR, [p.sample.group for p in parts])
         for subset, parts in goods.items()
     }
-    return Judges(runners, thresholds, run.preprocess)
+    return Judges(runners, calibrations, run.preprocess)
 
 
 def table(metrics: Mapping[str, Any]) -> Table:

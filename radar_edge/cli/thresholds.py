@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -28,8 +28,17 @@ def thresholds_table(engines: Sequence[EngineEntry]) -> Table:
         about = facts(engine.calibration)
         scores = (f"{about[name]:.3f}" for name in ("threshold", "ng_threshold"))
         rates = (f"{about[name]:.2%}" for name in ("target_frr", "frr_bound", "ng_frr", "smallest_frr"))
-        table.add_row(engine.subset, engine.precision, str(about["groups"]), *scores, *rates)
+        table.add_row(engine.subset, engine.precision, str(about["calibration_groups"]), *scores, *rates)
     return table
+
+
+def promises(metrics: Mapping[str, Any]) -> str:
+    """One line for evaluate: what the thresholds that were measured can promise."""
+    each = (
+        f"{slug} up to {one['frr_bound']:.1%}, least {one['smallest_frr']:.2%} ({one['calibration_groups']} parts)"
+        for slug, one in metrics["subsets"].items()
+    )
+    return f"false rejects, target {metrics['target_frr']:.1%}, with 95 % confidence: {'; '.join(each)}"
 
 
 def facts(calibration: Calibration) -> dict[str, Any]:
@@ -37,7 +46,7 @@ def facts(calibration: Calibration) -> dict[str, Any]:
     from radar_edge.scoring import smallest_frr
 
     return {
-        "groups": calibration.groups,
+        "calibration_groups": calibration.groups,
         "threshold": calibration.threshold,
         "ng_threshold": calibration.ng_threshold,
         "target_frr": calibration.target_frr,

@@ -93,10 +93,21 @@ def part_rows(subsets: Mapping[str, Mapping[str, Any]], target: str) -> list[Row
         counts.append(Cell(f"{one['good']} + {one['defects']}", f"{hidden} hidden from it" if hidden else ""))
         ng = one.get("ng_threshold")
         limits.append(Cell(f"{one['threshold']:.2f}", f"NG above {ng:.2f}" if ng is not None else ""))
-    return [
+    found = [
         Row("Parts", "good test parts and defects that show in a camera of the subset", counts),
         Row("Threshold", f"held-out good parts stay below it, {target}; test parts never set it", limits),
     ]
+    if all("frr_bound" in one for one in subsets.values()):
+        found.append(Row("Promise", PROMISE, [promise(one) for one in subsets.values()]))
+    return found
+
+
+PROMISE = "this very threshold keeps it with 95 % confidence; least: what so few held-out parts can guarantee"
+
+
+def promise(figures: Mapping[str, Any]) -> Cell:
+    least = f"least {written(figures['smallest_frr'], 'percent')}, {figures['calibration_groups']} parts"
+    return Cell(f"< {written(figures['frr_bound'], 'percent')}", least)
 
 
 def rival_rows(kind: str, subsets: Mapping[str, Mapping[str, Any]]) -> list[Row]:

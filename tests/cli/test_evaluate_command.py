@@ -76,6 +76,10 @@ def test_a_run_is_measured_on_every_subset(of_run: tuple[Result, Path]) -> None:
         assert 0 <= figures["image_auroc"] <= 1
         for name in ("image_auroc", "aupro_030", "aupro_005", "frr_at_threshold", "escape_at_threshold"):
             assert f"{name}_ci" in figures
+        assert figures["ng_threshold"] >= figures["threshold"]
+        assert (figures["calibration_groups"], figures["smallest_frr"]) == (20, pytest.approx(1 / 21))
+        assert figures["frr_bound"] > document["target_frr"] == 0.05
+    assert "least 4.76% (20 parts)" in " ".join(of_run[0].stderr.split())
     assert len(of_run[0].stdout.splitlines()) == 1
     assert "rgb_tir" in of_run[0].stderr
 
