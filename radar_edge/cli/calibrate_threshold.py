@@ -35,7 +35,7 @@ def calibrate_threshold(
     """Set every engine's threshold anew from new good parts; writes a new signed bundle."""
     from radar_edge.bundle import open_bundle
     from radar_edge.data.layouts import new_good_parts
-    from radar_edge.evaluation.recalibrate import recalibrate
+    from radar_edge.evaluation.recalibrate import recalibrate, rejected_share
 
     old = open_bundle(bundle)
     parts = new_good_parts(data, old.modalities)
@@ -47,8 +47,9 @@ def calibrate_threshold(
         )
     console.print(thresholds_table(new.manifest.engines))
     for before, after in zip(old.manifest.engines, new.manifest.engines, strict=True):
-        name = f"{after.subset} {after.precision}"
-        say(f"{name}: OK up to {before.calibration.threshold:.3f} before, {after.calibration.threshold:.3f} now")
+        thresholds = f"OK up to {after.calibration.threshold:.3f}, before {before.calibration.threshold:.3f}"
+        share = rejected_share(before, after.calibration)
+        say(f"{after.subset} {after.precision}: {thresholds}, which rejects {share:.1%} of these parts")
     say(f"bundle written to {out}, signed with the key {signer.key_id}; {bundle} is unchanged")
     if json:
         print_json(document(new))

@@ -6,7 +6,7 @@ are not those of its FP32 sister.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from radar_edge.modality import Subset
 from radar_edge.scoring import Calibration, calibrate, check_enough
 
 BACKEND = "onnxruntime"
+MOST_REJECTED = 0.5
+"""Share of the new good parts that the present threshold may reject. Beyond it new thresholds would only hide that the
+network does not know these parts: defects would pass with them."""
 
 
 def recalibrate(
@@ -35,8 +38,9 @@ def recalibrate(
 ) -> Bundle:
     """Write `out`: `bundle` with thresholds from `parts`, good ones that the network was not trained on.
 
-    Raises UsageError with the number needed before any long work if some engine has too few parts, or if `out`
-    is taken or is the bundle itself; DatasetError for an image that cannot be judged.
+    Raises UsageError with the number needed before any long work if some engine has too few parts, if `out` is
+    taken or is the bundle itself, or if the network does not know such parts; DatasetError for an image that
+    cannot be judged.
     """
     if out.resolve() == bundle.folder.resolve():
         raise UsageError(f"{out} is the bundle itself, and a bundle is never edited", next_step="name another --out")
@@ -48,6 +52,7 @@ def recalibrate(
         for file in bundle.manifest.files:
             writer.add(file, bundle.path(file).read_bytes())
         calibrations = calibrations_of(bundle, parts, target_frr, ng_frr, progress)
+        check_known(bundle, calibrations)
         engines = tuple(
             entry.model_copy(update={"calibration": calibrations[entry.subset, entry.precision]})
             for entry in bundle.manifest.engines
@@ -87,6 +92,25 @@ def calibrations_of(
             scores, groups = [part.score for part in goods], [part.sample.group for part in goods]
             found[subset.slug, precision] = calibrate(scores, target_frr, groups, ng_frr=ng_frr)
     return found
+
+
+def check_known(bundle: Bundle, calibrations: Mapping[tuple[str, str], Calibration]) -> None:
+    """Raises UsageError if the present thresholds reject most of the new parts."""
+    shares = {e: rejected_share(e, calibrations[e.subset, e.precision]) for e in bundle.manifest.engines}
+    faults = [f"{e.subset} {e.precision}: {share:.0%}" for e, share in shares.items() if share > MOST_REJECTED]
+    if faults:
+        raise UsageError(
+            "most of the new good parts are rejected at the present thresholds: the network does not know such parts",
+            faults=faults,
+            wanted=f"at most {MOST_REJECTED:.0%} by any engine",
+            next_step="look at the images: if they are good parts of this product, train again with some of them",
+        )
+
+
+def rejected_share(entry: EngineEntry, new: Calibration) -> float:
+    """Of the groups of `new`, by the entry's present threshold."""
+    above = (w for score, w in zip(new.scores, new.weights, strict=True) if score > entry.calibration.threshold)
+    return sum(above) / new.groups
 
 
 def find(bundle: Bundle, subset: Subset, precision: str) -> EngineEntry | None:
