@@ -32,12 +32,14 @@ def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="Run or bundle: the one before.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Run or bundle: the one after.")],
     data: Annotated[Path, typer.Option("--data", help="Image folder with test parts.")],
+    report: Annotated[Path | None, typer.Option("--report", help="HTML page to write, with pictures.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write.")] = None,
     json: JsonOption = False,
 ) -> dict[str, Any]:
     """Compare two detectors part by part: the difference of each figure, and the parts that changed sides."""
     from radar_edge.data.layouts import index
     from radar_edge.evaluation import compare as paired
+    from radar_edge.evaluation.compare_report import write_comparison
     from radar_edge.evaluation.evaluate import judge
     from radar_edge.files import write_json
 
@@ -58,7 +60,10 @@ def compare(
     tell_sides(result)
     if out is not None:
         write_json(out, result)
-        say(f"written: {out}")
+    if report is not None:
+        write_comparison(report, result, judged[0], judged[1])
+    for written in (path for path in (out, report) if path is not None):
+        say(f"written: {written}")
     if json:
         print_json(result)
     return result

@@ -68,7 +68,7 @@ def compare(
     for subset in common_subsets(tuple(a), tuple(b)):
         limits = thresholds_a[subset], thresholds_b[subset]
         pairs = pairs_of(a[subset], b[subset])
-        counted = [pair for pair in pairs if pair.is_good or sees(subset, pair.a.sample)]
+        counted = fair(subset, pairs)
         subsets[subset.slug] = {
             "parts": len(pairs),
             "groups": len(set(groups([pair.a for pair in pairs]))),
@@ -77,9 +77,14 @@ def compare(
             "image_auroc_any": separation(pairs),
             "frr_at_threshold": share([p for p in counted if p.is_good], limits, rejected=True),
             "escape_at_threshold": share([p for p in counted if not p.is_good], limits, rejected=False),
-            "sides": sides(counted, limits),
+            "sides": {side: [about(pair) for pair in found] for side, found in sides(counted, limits).items()},
         }
     return {"subsets": subsets}
+
+
+def fair(subset: Subset, pairs: Sequence[Pair]) -> list[Pair]:
+    """Without the defects that no camera of the subset shows."""
+    return [pair for pair in pairs if pair.is_good or sees(subset, pair.a.sample)]
 
 
 def separation(pairs: Sequence[Pair]) -> dict[str, Any]:
@@ -111,13 +116,13 @@ def difference(a: Figure, b: Figure, pairs: Sequence[Pair], *, lower_is_better: 
     }
 
 
-def sides(pairs: Sequence[Pair], limits: tuple[float, float]) -> dict[str, Any]:
-    """The parts that changed sides, those that moved furthest first."""
-    found: dict[str, list[dict[str, Any]]] = {"won": [], "lost": []}
+def sides(pairs: Sequence[Pair], limits: tuple[float, float]) -> dict[str, list[Pair]]:
+    """The parts that changed sides, those that moved furthest first: `won` by B, and `lost`."""
+    found: dict[str, list[Pair]] = {"won": [], "lost": []}
     for pair in sorted(pairs, key=lambda pair: -abs(margin(pair, limits))):
         before, after = (flag != pair.is_good for flag in pair.rejected(limits))
         if before != after:
-            found["won" if after else "lost"].append(about(pair))
+            found["won" if after else "lost"].append(pair)
     return found
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from radar_edge.data.dataset import load_mask
 from radar_edge.evaluation.evaluate import Judged, sees
+from radar_edge.evaluation.metrics import Flags
 from radar_edge.evaluation.pictures import (
     SIDE,
+    Picture,
     data_address,
     dimmed,
     outlined,
@@ -21,6 +23,7 @@ from radar_edge.evaluation.pictures import (
 )
 from radar_edge.modality import Subset
 from radar_edge.preprocess import read_image
+from radar_edge.records import Image
 
 SHOWN = 6
 """Parts of each kind."""
@@ -91,14 +94,37 @@ def part_views(subset: Subset, part: Judged, low: float, threshold: float) -> It
     images = {name: read_image(part.sample.paths[name]) for name in subset}
     pictures = {name: show_image(image) for name, image in images.items()}
     mask = load_mask(part.sample, subset, SIDE, SIDE)
-    for name, image in images.items():
-        raw = " {:,}–{:,}".format(*range_of(image)) if image.dtype == np.uint16 else ""
-        yield View(data_address(pictures[name]), f"{name}{raw}")
+    yield from seen_views(images, pictures, mask, part.sample.is_good)
     first = pictures[subset.modalities[0]]
-    if not part.sample.is_good:
-        caption = "ground truth" if mask.any() else "no mask is given"
-        yield View(data_address(outlined(dimmed(first), mask)), caption)
     yield View(data_address(outlined(show_heat(first, part.heat, low, threshold), mask)), "heat")
     if part.contribution is not None:
         for name, share in zip(subset, part.contribution, strict=True):
             yield View(data_address(show_share(share, first.shape)), f"weight of {name} {share.mean():.0%}")
+
+
+def seen_views(
+    images: Mapping[str, Image], pictures: Mapping[str, Picture], mask: Flags, is_good: bool
+) -> Iterator[View]:
+    for name, image in images.items():
+        raw = " {:,}–{:,}".format(*range_of(image)) if image.dtype == np.uint16 else ""
+        yield View(data_address(pictures[name]), f"{name}{raw}")
+    if not is_good:
+        caption = "ground truth" if mask.any() else "no mask is given"
+        yield View(data_address(outlined(dimmed(next(iter(pictures.values()))), mask)), caption)
+
+
+def pair_card(subset: Subset, parts: tuple[Judged, Judged], lows: Sequence[float], limits: Sequence[float]) -> Card:
+    """One part as two detectors, A and B, judged it."""
+    sample = parts[0].sample
+    images = {name: read_image(sample.paths[name]) for name in subset}
+    pictures = {name: show_image(image) for name, image in images.items()}
+    mask = load_mask(sample, subset, SIDE, SIDE)
+    views = list(seen_views(images, pictures, mask, sample.is_good))
+    first = pictures[subset.modalities[0]]
+    for name, part, low, limit in zip("AB", parts, lows, limits, strict=True):
+        heat = outlined(show_heat(first, part.heat, low, limit), mask)
+        said = "rejects" if part.score > limit else "passes"
+        views.append(View(data_address(heat), f"{name} {said}: {part.score - limit:+.2f}"))
+    about = ["good part" if sample.is_good else "defect"]
+    about += [] if sample.visible_in is None else [f"visible in {sample.visible_in}"]
+    return Card(sample.key, " · ".join([*about, *(f"{name} {value}" for name, value in sample.strata.items())]), views)

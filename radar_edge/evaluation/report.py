@@ -9,22 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from radar_edge import __version__, files
-from radar_edge.errors import MissingPackageError
+from radar_edge import files
 from radar_edge.evaluation import figures as rows_of
 from radar_edge.evaluation.evaluate import Judged, sees
 from radar_edge.evaluation.gallery import galleries
 from radar_edge.evaluation.histogram import BANDS, KINDS, histogram
 from radar_edge.evaluation.missing_plot import missing_plot
+from radar_edge.evaluation.pages import render
 from radar_edge.evaluation.roc import roc
 from radar_edge.modality import Subset
-
-if TYPE_CHECKING:
-    from jinja2 import Template
-
-FOLDER = Path(__file__).with_name("templates")
 
 
 def write_report(path: Path, metrics: Mapping[str, Any], judged: Mapping[Subset, Sequence[Judged]]) -> None:
@@ -34,13 +29,12 @@ def write_report(path: Path, metrics: Mapping[str, Any], judged: Mapping[Subset,
 
 def report_html(metrics: Mapping[str, Any], judged: Mapping[Subset, Sequence[Judged]]) -> str:
     """The page. Raises DatasetError if an image that is shown cannot be read any more."""
-    page = template()
     subsets = metrics["subsets"]
     target = metrics.get("target_frr")
-    text = page.render(
+    return render(
+        "report.html.j2",
         source=metrics["source"],
         data=metrics["data"],
-        version=__version__,
         target=target,
         seconds=metrics.get("seconds"),
         subsets=subsets,
@@ -50,28 +44,10 @@ def report_html(metrics: Mapping[str, Any], judged: Mapping[Subset, Sequence[Jud
         missing=missing(metrics),
         exchangeable=metrics.get("exchangeable") or {},
         sections=[section(subset, subsets[subset.slug], parts, target) for subset, parts in judged.items()],
-        style=(FOLDER / "report.css").read_text(encoding="utf-8"),
     )
-    return text.strip() + "\n"
 
 
 GLANCE = (rows_of.SEPARATION[0], *rows_of.AT_THRESHOLD)
-
-
-def template() -> Template:
-    """Raises MissingPackageError where Jinja is not installed."""
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(error.name or "jinja2", "report", "writing a report") from error
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")
 
 
 def warnings(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -163,7 +163,8 @@ def test_a_damaged_run_is_not_measured(place: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_and_its_bundle_compare_as_one_detector(place: Path, tmp_path: Path) -> None:
-    options = ("--data", place / "data", "--out", tmp_path / "compare.json", "--json")
+    page = tmp_path / "compare.html"
+    options = ("--data", place / "data", "--out", tmp_path / "compare.json", "--report", page, "--json")
     result = call("compare", place / "run", place / "bundle", *options)
     document = last_json(result)
     assert json.loads((tmp_path / "compare.json").read_text()) == document
@@ -173,6 +174,7 @@ def test_a_run_and_its_bundle_compare_as_one_detector(place: Path, tmp_path: Pat
         assert figures["image_auroc"]["better"] is None
         assert figures["sides"] == {"won": [], "lost": []}
     assert "of 6 parts B gets 0 right" in result.stderr
+    assert "Won: B is right and A was wrong" in page.read_text()
 
 
 def test_comparing_needs_two_detectors(place: Path, tmp_path: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from report_parts import BOTH
+from report_parts import part as drawn
 
 from radar_edge.data.layouts import Sample
 from radar_edge.errors import UsageError
 from radar_edge.evaluation.compare import common_subsets, compare, pairs_of
+from radar_edge.evaluation.compare_report import write_comparison
 from radar_edge.evaluation.evaluate import Judged
 from radar_edge.modality import Subset
 
@@ -106,3 +110,16 @@ def test_figures_that_the_parts_do_not_define_are_none() -> None:
 def test_nothing_in_common_is_the_users_mistake() -> None:
     with pytest.raises(UsageError, match="no subset of modalities in common"):
         common_subsets((RGB,), (TIR,))
+
+
+def test_the_page_shows_each_part_that_changed_sides_as_both_saw_it(tmp_path: Path) -> None:
+    a = [drawn(tmp_path, "good", "g", 3.0), drawn(tmp_path, "good", "h", 0.0), drawn(tmp_path, "hole", "x", 2.0)]
+    b = [drawn(tmp_path, "good", "g", 0.0), drawn(tmp_path, "good", "h", 0.0), drawn(tmp_path, "hole", "x", 0.2)]
+    found = compare({BOTH: a}, {BOTH: b}, {BOTH: 1.0}, {BOTH: 0.5})
+    write_comparison(tmp_path / "page.html", {**found, "a": "<i>", "b": "new", "data": "set"}, {BOTH: a}, {BOTH: b})
+    page = (tmp_path / "page.html").read_text()
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    assert captions[2:4] == ["A rejects: +2.00", "B passes: -0.50"], "the good part that B won"
+    assert captions[4:][-3:] == ["ground truth", "A rejects: +1.00", "B passes: -0.30"], "the defect that B lost"
+    assert "&lt;i&gt;" in page
+    assert "<script" not in page
