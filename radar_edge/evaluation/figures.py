@@ -70,7 +70,8 @@ def cell(figures: Mapping[str, Any], key: str, form: Form, mark: str = "") -> Ce
     value, interval = figures.get(key), figures.get(f"{key}_ci")
     if value is None:
         return Cell(DASH)
-    between = f"{written(interval[0], form)} – {written(interval[1], form)}" if interval else ""
+    dash = " to " if interval and interval[0] < 0 else f" {DASH} "
+    between = dash.join(written(end, form) for end in interval) if interval else ""
     return Cell(written(value, form), between, mark)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from radar_edge.evaluation.svg import Plane, drawing, line, rect, text, ticks
 
 WIDTH, HEIGHT = 1000, 320
-TOP, LEFT, RIGHT, FLOOR = 54, 40, 12, 34
+TOP, LEFT, RIGHT, FLOOR = 54, 40, 12, 38
 """Margins of the bars in px."""
 BINS = 60
 KINDS = {"good": "good parts", "bad": "defects it can see", "hidden": "defects it cannot see"}
@@ -54,7 +54,7 @@ def axes(plane: Plane) -> str:
     xs = [(value, f"{value:g}") for value in ticks(*plane.x, 10)]
     ys = [(value, f"{abs(value):g}") for value in ticks(*plane.y, 7) if value == int(value)]
     middle = line(plane.left, plane.py(0), plane.left + plane.width, plane.py(0), 'stroke="var(--quiet)"')
-    label = text(plane.left + plane.width, HEIGHT - 2, "score (logit)", "end")
+    label = text(plane.left + plane.width, HEIGHT - 5, "score (logit)", "end")
     return plane.grid(xs, ys) + middle + label
 
 
