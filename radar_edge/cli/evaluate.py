@@ -44,6 +44,7 @@ def evaluate(
     """Measure every subset of modalities on the test parts, each with its 95 % interval over groups."""
     from radar_edge.data.layouts import index
     from radar_edge.evaluation.evaluate import judge, metrics_of
+    from radar_edge.evaluation.promise import frr_chance
     from radar_edge.evaluation.report import write_report
     from radar_edge.files import write_json
 
@@ -55,7 +56,8 @@ def evaluate(
         judged = judge(judges.runners, dataset.select("test"), judges.preprocess, show)
         metrics = {**metrics_of(judged, judges.thresholds, show), "source": str(source), "data": str(data)}
     for subset, calibration in judges.calibrations.items():
-        metrics["subsets"][subset.slug] |= facts(calibration)
+        chance = frr_chance(calibration, judged[subset])
+        metrics["subsets"][subset.slug] |= {**facts(calibration), "frr_chance": chance}
     metrics["target_frr"] = next(iter(judges.calibrations.values())).target_frr
     console.print(table(metrics))
     console.print(promises(metrics))

@@ -9,7 +9,7 @@ from typing import Any
 from radar_edge import files
 from radar_edge.evaluation.compare import Pair, fair, pairs_of, sides
 from radar_edge.evaluation.evaluate import Judged
-from radar_edge.evaluation.figures import AT_THRESHOLD, SEPARATION, Cell, Form, Named, Row, cell, written
+from radar_edge.evaluation.figures import RATES, SEPARATION, Cell, Form, Named, Row, cell, written
 from radar_edge.evaluation.gallery import SHOWN, Gallery, pair_card, quiet_level
 from radar_edge.evaluation.pages import render
 from radar_edge.modality import Subset
@@ -39,7 +39,7 @@ def section(subset: Subset, one: Mapping[str, Any], a: Sequence[Judged], b: Sequ
     changed = sides(fair(subset, pairs_of(a, b)), limits)
     return {
         "slug": subset.slug,
-        "rows": [row(named, one[named.key]) for named in (*SEPARATION[:2], *AT_THRESHOLD)],
+        "rows": [row(named, one[named.key]) for named in (*SEPARATION[:2], *RATES)],
         "galleries": [gallery(subset, side, pairs, lows, limits) for side, pairs in changed.items()],
     }
 

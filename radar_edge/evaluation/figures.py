@@ -38,10 +38,14 @@ class Row:
     cells: Sequence[Cell]
 
 
-AT_THRESHOLD = (
+RATES = (
     Named("frr_at_threshold", "False rejects", "good test parts that the shipped threshold rejects", "percent"),
     Named("escape_at_threshold", "Escapes", "defects that this subset can see and the threshold lets pass", "percent"),
 )
+CHANCE = Named(
+    "frr_chance", "Chance of so many", "false rejects or more, if test parts are like held-out ones", "percent"
+)
+AT_THRESHOLD = (RATES[0], CHANCE, RATES[1])
 SEPARATION = (
     Named("image_auroc", "AUROC, visible defects", "chance that a defect scores above a good part: 0.5 is guessing"),
     Named("image_auroc_any", "AUROC, all defects", "the same, also asked for defects that none of its cameras shows"),

@@ -47,7 +47,7 @@ def report_html(metrics: Mapping[str, Any], judged: Mapping[Subset, Sequence[Jud
     )
 
 
-GLANCE = (rows_of.SEPARATION[0], *rows_of.AT_THRESHOLD)
+GLANCE = (rows_of.SEPARATION[0], *rows_of.RATES)
 
 
 def warnings(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -78,6 +78,7 @@ def test_a_run_is_measured_on_every_subset(of_run: tuple[Result, Path]) -> None:
             assert f"{name}_ci" in figures
         assert figures["ng_threshold"] >= figures["threshold"]
         assert (figures["calibration_groups"], figures["smallest_frr"]) == (20, pytest.approx(1 / 21))
+        assert 0 <= figures["frr_chance"] <= 1
         assert figures["frr_bound"] > document["target_frr"] == 0.05
     assert "least 4.76% (20 parts)" in " ".join(of_run[0].stderr.split())
     assert len(of_run[0].stdout.splitlines()) == 1
