@@ -41,10 +41,13 @@ def compare(
     from radar_edge.evaluation import compare as paired
     from radar_edge.evaluation.compare_report import write_comparison
     from radar_edge.evaluation.evaluate import judge
+    from radar_edge.evaluation.pages import check_packages
     from radar_edge.files import write_json
 
     for source in (a, b):
         check_kind(source)
+    if report is not None:
+        check_packages()
     dataset = index(data)
     with ExitStack() as stack:
         show = shower(stack.enter_context(progress_bar()))

@@ -44,11 +44,14 @@ def evaluate(
     """Measure every subset of modalities on the test parts, each with its 95 % interval over groups."""
     from radar_edge.data.layouts import index
     from radar_edge.evaluation.evaluate import judge, metrics_of
+    from radar_edge.evaluation.pages import check_packages
     from radar_edge.evaluation.promise import frr_chance
     from radar_edge.evaluation.report import write_report
     from radar_edge.files import write_json
 
     check_kind(source)
+    if report is not None:
+        check_packages()
     dataset = index(data)
     with ExitStack() as stack:
         show = shower(stack.enter_context(progress_bar()))

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_curve
 
 from radar_edge.evaluation.svg import Plane, drawing, line, rect, text, ticks
 
@@ -23,6 +22,8 @@ def roc(good: Sequence[float], bad: Sequence[float], limits: Mapping[str, float]
     """`limits`: name -> threshold, marked on the curve. An empty string without good parts or without defects."""
     if not len(good) or not len(bad):
         return ""
+    from sklearn.metrics import roc_curve  # of the extra `report`, which pages.check_packages has looked for
+
     fpr, tpr, _ = roc_curve(np.r_[np.zeros(len(good)), np.ones(len(bad))], np.r_[good, bad], drop_intermediate=False)
     # The least that is found with no good part rejected, rounded down: the corner's drawing begins there.
     floor = math.floor(10 * float(tpr[fpr == 0].max()) - 1e-9) / 10

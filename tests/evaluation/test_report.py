@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import re
 from html import unescape
 from pathlib import Path
@@ -20,6 +19,7 @@ from radar_edge.evaluation.gallery import worth_a_look
 from radar_edge.evaluation.histogram import histogram
 from radar_edge.evaluation.metrics import MAP_SIDE
 from radar_edge.evaluation.missing_plot import missing_plot
+from radar_edge.evaluation.pages import PACKAGES
 from radar_edge.evaluation.pictures import SIDE, dimmed, outlined, range_of, show_heat, show_image, show_share
 from radar_edge.evaluation.report import report_html, warnings, write_report
 from radar_edge.evaluation.roc import CORNER, clipped, roc
@@ -157,16 +157,10 @@ def test_the_page_is_written(tmp_path: Path) -> None:
     assert text.endswith("</html>\n")
 
 
-def test_without_jinja_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = builtins.__import__
-
-    def refuse(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "jinja2":
-            raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
-        return found(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(MissingPackageError, match=r"radar-edge\[report\]"):
+@pytest.mark.parametrize("package", PACKAGES)
+def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setattr("radar_edge.evaluation.pages.find_spec", lambda name: None if name == package else object())
+    with pytest.raises(MissingPackageError, match=rf"{package}(.|\n)*radar-edge\[report\]"):
         page(tmp_path)
 
 
