@@ -14,7 +14,19 @@ from radar_edge.cli.output import console
 from radar_edge.errors import RadarEdgeError
 
 # In the order of the work; each module has a function `register(app)`.
-COMMANDS = ("synth", "dataset", "train", "evaluate", "build_engines", "verify", "keys", "run", "demo")
+COMMANDS = (
+    "synth",
+    "dataset",
+    "train",
+    "evaluate",
+    "build_engines",
+    "verify",
+    "keys",
+    "line",
+    "run",
+    "journal",
+    "demo",
+)
 
 
 class InOrder(TyperGroup):
