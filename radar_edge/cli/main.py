@@ -24,7 +24,9 @@ COMMANDS = (
     "calibrate_threshold",
     "verify",
     "keys",
+    "line",
     "run",
+    "journal",
     "demo",
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -18,6 +19,7 @@ from radar_edge.runtime.pipeline import Line, LineParts
 from radar_edge.runtime.plc import open_link
 from radar_edge.runtime.plc.port import open_port
 from radar_edge.runtime.routing import allowed_subsets
+from radar_edge.runtime.watchdog import Watchdog
 
 
 @contextmanager
@@ -48,6 +50,7 @@ def open_line(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[L
             preprocess=bundle.manifest.preprocess,
             calibrations={subset: bundle.engine(subset, config.precision).calibration for subset in subsets},
             open_engines=lambda engines: open_engines(engines, config, bundle, subsets),
+            watchdog=Watchdog(os.environ, clock),
         )
         yield Line(parts, config)
 

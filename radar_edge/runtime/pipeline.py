@@ -36,6 +36,7 @@ from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.plc.link import PlcLink, StatusBit
 from radar_edge.runtime.routing import route
 from radar_edge.runtime.slot import Slot, SlotTable
+from radar_edge.runtime.watchdog import Watchdog
 from radar_edge.scoring import Calibration
 
 BEAT_S = 0.02
@@ -68,6 +69,8 @@ class LineParts:
     """Of every Subset that may judge."""
     open_engines: Callable[[ExitStack], Mapping[Subset, Runner]]
     """Called once by the thread that will use the engines; they are closed with the stack."""
+    watchdog: Watchdog
+    """Told of every round of the inspection, once the engines are warm."""
 
 
 class Line:
@@ -138,6 +141,7 @@ class Line:
     def _finish(self) -> None:
         """No new parts; those in hand get their verdict, by their deadline at the latest, and are read."""
         self._ending = True
+        self._parts.watchdog.stopping()
         self._desk.refuse_from_now_on(Reason.ENGINE_FAULT if self._failed else Reason.STOPPED)
         pause = threading.Event()
         left_s = self._config.deadline_ms / 1000 + GOODBYE_S
@@ -231,7 +235,9 @@ class Line:
 
     def _beat(self) -> None:
         if self._clock.now_ns() - self._gathering.seen_ns <= BLIND_NS:
-            self._parts.link.beat(self._status(), self._ne107())
+            status = self._status()
+            self._parts.link.beat(status, self._ne107())
+            self._parts.watchdog.alive(" ".join(bit.name.lower() for bit in StatusBit if bit in status and bit.name))
 
     # --- what the PLC reads
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from radar_edge.runtime.capture.seam import CameraSet, Heartbeat
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.pipeline import Line, LineParts
 from radar_edge.runtime.plc.link import Delivery, DeliveryState, PlcLink, StatusBit, Trigger
+from radar_edge.runtime.watchdog import Watchdog
 from radar_edge.scoring import Calibration
 
 MODALITIES = ("rgb", "tir")
@@ -270,6 +272,7 @@ def bench(
             preprocess=Preprocess(modalities=dict.fromkeys(MODALITIES, SPEC)),
             calibrations=dict.fromkeys(engines, CALIBRATION),
             open_engines=lambda _stack: engines,
+            watchdog=Watchdog(os.environ, clock),
         )
         made = Bench(Line(parts, config), link, cameras, journal, engines)
         made.start()
