@@ -1,6 +1,6 @@
 # Two commands for a new user: `make demo` and `make test`. Each sets up .venv by itself.
 VENV ?= .venv
-PEERS = socat libmodbus-dev mbpoll pkg-config gcc chromium chromium-driver
+PEERS = socat libmodbus-dev mbpoll pkg-config gcc chromium chromium-driver systemd
 
 # The first Python that fits; say PYTHON=... to choose another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
