@@ -43,7 +43,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure every subset of modalities on the test parts, each with its 95 % interval over groups."""
     from radar_edge.data.layouts import index
-    from radar_edge.evaluation.evaluate import judge, metrics_of
+    from radar_edge.evaluation.evaluate import judge
+    from radar_edge.evaluation.measure import metrics_of
     from radar_edge.evaluation.pages import check_packages
     from radar_edge.evaluation.promise import frr_chance
     from radar_edge.evaluation.report import write_report

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from radar_edge.errors import UsageError
-from radar_edge.evaluation.evaluate import Judged, groups, named, sees
+from radar_edge.evaluation.evaluate import Judged, groups, sees
+from radar_edge.evaluation.measure import named
 from radar_edge.evaluation.metrics import Figure, Flags, Weights, auroc_figure, bootstrap, once, rate_figure
 from radar_edge.modality import Subset
 

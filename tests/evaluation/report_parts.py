@@ -11,7 +11,7 @@ from small_set import rgb, square, tir
 from radar_edge.data.layouts import Sample
 from radar_edge.evaluation.evaluate import Judged
 from radar_edge.evaluation.figures import AT_THRESHOLD, ORACLE, SEPARATION
-from radar_edge.evaluation.metrics import MAP_SIDE
+from radar_edge.evaluation.overlap import MAP_SIDE
 from radar_edge.modality import Subset
 from radar_edge.preprocess import write_png
 

@@ -15,8 +15,9 @@ from small_set import halve_file, rgb, square, tir, write_set
 from radar_edge.data.dataset import fit_preprocess
 from radar_edge.data.layouts import Dataset, Sample, index
 from radar_edge.errors import DatasetError
-from radar_edge.evaluation.evaluate import Judged, can_judge, judge, metrics_of, sees
-from radar_edge.evaluation.metrics import MAP_SIDE
+from radar_edge.evaluation.evaluate import Judged, can_judge, judge, sees
+from radar_edge.evaluation.measure import metrics_of
+from radar_edge.evaluation.overlap import MAP_SIDE
 from radar_edge.inference.runner import Runner, open_runner
 from radar_edge.modality import Subset, all_subsets
 from radar_edge.preprocess import Preprocess, write_png

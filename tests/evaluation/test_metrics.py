@@ -5,18 +5,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from radar_edge.evaluation.metrics import (
-    aupro,
-    aupro_figure,
-    auroc,
-    auroc_figure,
-    bootstrap,
-    once,
-    overlap_table,
-    rate_figure,
-    rate_interval,
-    reject_rate,
-)
+from radar_edge.evaluation.metrics import auroc, auroc_figure, bootstrap, once, rate_figure, rate_interval, reject_rate
+from radar_edge.evaluation.overlap import aupro, aupro_figure, overlap_table, pixel_auroc_figure
 
 
 def scored(seed: int = 0, parts: int = 300, apart: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
@@ -213,3 +203,24 @@ def test_a_weight_is_a_repeated_map() -> None:
     assert values[0] == pytest.approx(aupro([maps[i] for i in twice], [masks[i] for i in twice], 0.3), abs=1e-3)
     assert np.isnan(values[1])
     assert values[2] == pytest.approx(once(aupro_figure(overlap_table(maps, masks), 0.3), 8))
+
+
+def test_pixel_auroc_is_scikit_learns() -> None:
+    maps, masks = drawn_maps()
+    exact = roc_auc_score(np.concatenate([m.ravel() for m in masks]), np.concatenate([m.ravel() for m in maps]))
+    assert once(pixel_auroc_figure(overlap_table(maps, masks)), len(maps)) == pytest.approx(exact, abs=1e-3)
+
+
+def test_pixel_auroc_needs_a_defective_pixel() -> None:
+    maps, masks = drawn_maps(4)
+    table = overlap_table(maps, [np.zeros_like(mask) for mask in masks])
+    assert once(pixel_auroc_figure(table), 4) is None
+
+
+def test_a_mask_that_lies_8_px_off_lowers_pixel_auroc() -> None:
+    maps, masks = drawn_maps(strength=4)
+    values = [
+        once(pixel_auroc_figure(overlap_table(maps, [np.roll(m, shift, axis=1) for m in masks])), len(maps))
+        for shift in (0, 8)
+    ]
+    assert values[0] - values[1] > 0.1  # type: ignore[operator]

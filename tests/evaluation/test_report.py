@@ -17,8 +17,8 @@ from radar_edge.errors import MissingPackageError
 from radar_edge.evaluation.figures import ORACLE, SEPARATION, cell, missing_rows, rival_rows, stratum_tables
 from radar_edge.evaluation.gallery import worth_a_look
 from radar_edge.evaluation.histogram import histogram
-from radar_edge.evaluation.metrics import MAP_SIDE
 from radar_edge.evaluation.missing_plot import missing_plot
+from radar_edge.evaluation.overlap import MAP_SIDE
 from radar_edge.evaluation.pages import PACKAGES
 from radar_edge.evaluation.pictures import SIDE, dimmed, outlined, range_of, show_heat, show_image, show_share
 from radar_edge.evaluation.report import report_html, warnings, write_report
