@@ -80,10 +80,17 @@ class Calibration(BaseModel):
         above = sum(w for s, w in zip(self.scores, self.weights, strict=True) if s >= score)
         return (above + 1) / (self.groups + 1)
 
+    def relative(self, score: float) -> float:
+        """The score on the scale that all engines share: -1 for the median good part, 0 at the threshold.
+
+        Unlike a p-value it still ranks parts that lie above every held-out one.
+        """
+        spread = max(self.threshold - self.scores[len(self.scores) // 2], 1e-6)
+        return (score - self.threshold) / spread
+
     def wire_score(self, score: float) -> int:
         """0..1000 for register 6: 250 for the median good part, 500 at the threshold, above it exactly if rejected."""
-        spread = max(self.threshold - self.scores[len(self.scores) // 2], 1e-6)
-        scaled = round(500 + 250 * (score - self.threshold) / spread)
+        scaled = round(500 + 250 * self.relative(score))
         return min(max(scaled, 501), 1000) if score > self.threshold else min(max(scaled, 0), 500)
 
 

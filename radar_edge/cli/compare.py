@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from radar_edge.cli.evaluate import check_kind, open_judges
+from radar_edge.cli.judges import check_kind, open_judges
 from radar_edge.cli.output import JsonOption, console, print_json, say
 from radar_edge.cli.progress import progress_bar, shower
 

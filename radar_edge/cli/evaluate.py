@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from radar_edge.cli.judges import check_kind, open_judges
 from radar_edge.cli.output import JsonOption, console, print_json, say
 from radar_edge.cli.progress import progress_bar, shower
 from radar_edge.cli.thresholds import facts, promises
-from radar_edge.errors import MissingPackageError, UsageError
-
-if TYPE_CHECKING:
-    from radar_edge.data.layouts import Dataset
-    from radar_edge.evaluation.evaluate import Progress
-    from radar_edge.inference.runner import Runner
-    from radar_edge.modality import Subset
-    from radar_edge.preprocess import Preprocess
-    from radar_edge.scoring import Calibration
-
-TARGET_FRR = 0.05
-"""Of the thresholds of a run; a bundle carries its own."""
-BACKEND = "onnxruntime"
-PRECISION = "fp32"
+from radar_edge.errors import MissingPackageError
 
 
 def register(app: typer.Typer) -> None:
@@ -39,12 +26,14 @@ def evaluate(
     data: Annotated[Path, typer.Option("--data", help="Image folder with test parts.")],
     report: Annotated[Path | None, typer.Option("--report", help="HTML page to write, with pictures.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write: metrics.json.")] = None,
+    target_frr: Annotated[
+        float | None,
+        typer.Option("--target-frr", min=0.0001, max=0.5, help="Of a run's thresholds: share of good parts rejected."),
+    ] = None,
     json: JsonOption = False,
 ) -> dict[str, Any]:
     """Measure every subset of modalities on the test parts, each with its 95 % interval over groups."""
     from radar_edge.data.layouts import index
-    from radar_edge.evaluation.evaluate import judge
-    from radar_edge.evaluation.measure import metrics_of
     from radar_edge.evaluation.pages import check_packages
     from radar_edge.evaluation.promise import frr_chance
     from radar_edge.evaluation.report import write_report
@@ -53,18 +42,20 @@ def evaluate(
     check_kind(source)
     if report is not None:
         check_packages()
+    try:
+        from radar_edge.evaluation.full import evaluation_of
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(error.name or "scipy", "report", "evaluate") from error
     dataset = index(data)
     with ExitStack() as stack:
         show = shower(stack.enter_context(progress_bar()))
-        judges = open_judges(source, dataset, stack, show)
-        judged = judge(judges.runners, dataset.select("test"), judges.preprocess, show)
-        metrics = {**metrics_of(judged, judges.thresholds, show), "source": str(source), "data": str(data)}
-    for subset, calibration in judges.calibrations.items():
+        detector = open_judges(source, dataset, stack, show, target_frr)
+        metrics, judged = evaluation_of(detector, dataset, show)
+    metrics |= {"source": str(source), "data": str(data)}
+    for subset, calibration in detector.calibrations.items():
         chance = frr_chance(calibration, judged[subset])
         metrics["subsets"][subset.slug] |= {**facts(calibration), "frr_chance": chance}
-    metrics["target_frr"] = next(iter(judges.calibrations.values())).target_frr
-    console.print(table(metrics))
-    console.print(promises(metrics))
+    show_tables(metrics)
     if out is not None:
         write_json(out, metrics)
     if report is not None:
@@ -76,80 +67,16 @@ def evaluate(
     return metrics
 
 
-@dataclass(frozen=True)
-class Judges:
-    """An engine and its thresholds for every Subset, and how to feed them."""
-
-    runners: Mapping[Subset, Runner]
-    calibrations: Mapping[Subset, Calibration]
-    preprocess: Preprocess
-
-    @property
-    def thresholds(self) -> dict[Subset, float]:
-        return {subset: calibration.threshold for subset, calibration in self.calibrations.items()}
-
-
-def check_kind(source: Path) -> None:
-    """Raises UsageError unless `source` is a run or a bundle."""
-    if not any((source / name).is_file() for name in ("manifest.json", "run.json")):
-        raise UsageError(
-            f"{source} is neither a run nor a bundle",
-            found="a folder without run.json and manifest.json" if source.is_dir() else "no such folder",
-            wanted="a folder written by `radar-edge train` or `radar-edge build-engines`",
-        )
-
-
-def open_judges(source: Path, dataset: Dataset, stack: ExitStack, progress: Progress) -> Judges:
-    """The engines of a run or bundle, closed with `stack`. Raises UsageError if `source` is neither.
-
-    A bundle brings its thresholds. Those of a run are set on the good parts that its training held out, which
-    `dataset` must hold; too few of them are a UsageError.
-    """
-    check_kind(source)
-    if (source / "manifest.json").is_file():
-        return judges_of_bundle(source, stack)
-    return judges_of_run(source, dataset, stack, progress)
-
-
-def judges_of_bundle(folder: Path, stack: ExitStack) -> Judges:
-    from radar_edge.bundle import open_bundle
-    from radar_edge.inference.runner import open_runner
-
-    bundle = open_bundle(folder)
-    engines = {subset: bundle.engine(subset, PRECISION) for subset in bundle.subsets}
-    runners = {
-        subset: stack.enter_context(open_runner(BACKEND, bundle.path(engine.file), subset, PRECISION))
-        for subset, engine in engines.items()
-    }
-    calibrations = {subset: engine.calibration for subset, engine in engines.items()}
-    return Judges(runners, calibrations, bundle.manifest.preprocess)
-
-
-def judges_of_run(folder: Path, dataset: Dataset, stack: ExitStack, progress: Progress) -> Judges:
-    try:
-        import torch
-
-        from radar_edge.training.checkpoint import load_run
-        from radar_edge.training.torch_runner import TorchRunner
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(error.name or "torch", "train", "evaluating a run") from error
-    from radar_edge.evaluation.evaluate import judge
-    from radar_edge.export.measure import held_out_parts
-    from radar_edge.modality import all_subsets
-    from radar_edge.scoring import calibrate
-
-    # One part at a time gains little from a second thread, and on a busy machine loses up to a hundredfold.
-    stack.callback(torch.set_num_threads, torch.get_num_threads())
-    torch.set_num_threads(1)
-    run = load_run(folder)
-    runners = {s: stack.enter_context(TorchRunner(run.model, s)) for s in all_subsets(run.modalities)}
-    held_out = held_out_parts(dataset.samples, run.held_out)
-    goods = judge(runners, held_out, run.preprocess, progress, "judge held-out parts")
-    calibrations = {
-        subset: calibrate([p.score for p in parts], TARGET_FRR, [p.sample.group for p in parts])
-        for subset, parts in goods.items()
-    }
-    return Judges(runners, calibrations, run.preprocess)
+def show_tables(metrics: Mapping[str, Any]) -> None:
+    console.print(table(metrics))
+    console.print(promises(metrics))
+    say("\nAUROC on visible defects; ! where a baseline or control is no worse than the detector")
+    console.print(rivals_table(metrics))
+    if metrics["missing"] is not None:
+        say(f"\nAUROC of all parts, some of which lost a modality; mean of {metrics['missing']['draws']} draws")
+        console.print(missing_table(metrics["missing"]))
+    for line in doubts(metrics):
+        console.print(line, style="yellow", markup=False)
 
 
 def table(metrics: Mapping[str, Any]) -> Table:
@@ -178,3 +105,45 @@ def cell(figures: Mapping[str, Any], name: str, form: str, factor: float) -> str
     unit = " %" if factor == 100 else ""
     first = "-" if value is None else form.format(factor * value) + unit
     return first if interval is None else f"{first}\n{'–'.join(form.format(factor * end) for end in interval)}"
+
+
+def rivals_table(metrics: Mapping[str, Any]) -> Table:
+    """AUROC of the detector, of one-line baselines and of controls, on the defects that each subset can see."""
+    subsets = metrics["subsets"]
+    shown = Table()
+    shown.add_column("judged by")
+    for slug in subsets:
+        shown.add_column(slug, justify="right", no_wrap=True)
+    shown.add_row("this detector", *(number(one["image_auroc"]) for one in subsets.values()), end_section=True)
+    for kind in ("baselines", "controls"):
+        for name in dict.fromkeys(name for one in subsets.values() for name in one[kind]):
+            cells = []
+            for one in subsets.values():
+                rival = one[kind].get(name)
+                mark = " !" if name in one["beaten_by"] else ""
+                cells.append("" if rival is None else number(rival["image_auroc"]) + mark)
+            shown.add_row(name, *cells)
+    return shown
+
+
+def missing_table(missing: Mapping[str, Any]) -> Table:
+    """The pooled AUROC of all test parts when some have lost a modality."""
+    shown = Table()
+    for name in ("parts that lost", "calibrated", "raw scores", "placeholder"):
+        shown.add_column(name, justify="left" if name.startswith("parts") else "right", no_wrap=True)
+    for row in missing["rows"]:
+        cells = (cell(row, way, "{:.3f}", 1).replace("\n", "  ") for way in ("calibrated", "raw", "placeholder"))
+        shown.add_row(f"{row['rate']:.0%} {row['missing']}", *cells)
+    return shown
+
+
+def doubts(metrics: Mapping[str, Any]) -> Iterator[str]:
+    for leak in metrics["leak"]:
+        yield f"leak: {leak['control']} alone separates the test parts, AUROC {leak['auroc']:.3f}. {leak['why']}"
+    for slug, one in metrics["exchangeable"].items():
+        if one["differs"]:
+            yield f"{slug}: good test parts are {one['verdict']} with the held-out ones: {'; '.join(one['differs'])}"
+
+
+def number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,22 @@ SLUGS = ["rgb", "rgb_tir", "tir"]
 
 def call(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+EVERY_FIGURE = [
+    "image_auroc",
+    "image_auroc_any",
+    "image_aupr",
+    "image_f1_max",
+    "pixel_auroc",
+    "aupro_030",
+    "aupro_005",
+    "frr_at_threshold",
+    "escape_at_threshold",
+    *(f"oracle_frr_at_escape_{share}" for share in ("0", "1", "5")),
+    *(f"oracle_escape_at_frr_{share}" for share in ("0", "01", "1")),
+]
+WAYS = ("calibrated", "raw", "placeholder")
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +139,48 @@ def test_a_folder_that_is_neither_run_nor_bundle(place: Path, tmp_path: Path, ma
 
 def test_too_few_held_out_parts_for_a_threshold(place: Path, tmp_path: Path) -> None:
     write_run(tmp_path / "run", held_out=["train/good/004", "train/good/005"])
-    result = call("evaluate", tmp_path / "run", "--data", place / "data")
+    result = call("evaluate", tmp_path / "run", "--data", place / "data", "--target-frr", "0.05")
     assert isinstance(result.exception, UsageError)
     assert "at least 19" in str(result.exception)
+
+
+def test_without_a_target_the_least_possible_is_taken_and_said(place: Path, tmp_path: Path) -> None:
+    write_run(tmp_path / "run", held_out=["train/good/004", "train/good/005"])
+    result = call("evaluate", tmp_path / "run", "--data", place / "data", "--json")
+    assert last_json(result)["target_frr"] == pytest.approx(1 / 3)
+    assert "2 independent held-out good parts cannot guarantee 5%: the target is 33.33%" in result.stderr
+
+
+def test_a_bundle_keeps_its_thresholds(place: Path) -> None:
+    result = call("evaluate", place / "bundle", "--data", place / "data", "--target-frr", "0.1")
+    assert isinstance(result.exception, UsageError)
+    assert "calibrate-threshold" in str(result.exception)
+
+
+def test_the_document_has_every_key(of_run: tuple[Result, Path]) -> None:
+    document = last_json(of_run[0])
+    rows = document["missing"]["rows"]
+    assert {(row["rate"], row["missing"]) for row in rows} == {
+        (rate, lost) for rate in (0.3, 0.5, 0.7) for lost in ("rgb", "tir", "both")
+    }
+    assert all(row[way] is not None and f"{way}_ci" in row for row in rows for way in WAYS)
+    assert document["leak"] == []
+    assert sorted(document["exchangeable"]) == SLUGS
+    for slug, figures in document["subsets"].items():
+        for name in EVERY_FIGURE:
+            assert name in figures, name
+            assert f"{name}_ci" in figures, name
+        assert figures["controls"]["untrained"]["image_auroc"] is not None
+        assert {name.partition(".")[0] for name in figures["baselines"]} == set(slug.split("_"))
+        assert "hole" in figures["strata"]["class"]
+
+
+def test_a_test_image_that_was_trained_on_is_refused(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "data", tmp_path / "data")
+    shutil.copy(tmp_path / "data/train/good/rgb/000.png", tmp_path / "data/test/good/rgb/001.png")
+    result = call("evaluate", place / "run", "--data", tmp_path / "data")
+    assert isinstance(result.exception, DatasetError)
+    assert "test/good/rgb/001.png is the file train/good/rgb/000.png" in str(result.exception)
 
 
 def test_other_data_than_the_run_was_trained_on(place: Path, tmp_path: Path) -> None:
