@@ -154,8 +154,8 @@ def missing_rows(table: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 
 WAYS = {
-    "calibrated": "the engine of what is left judges, and p-values are pooled",
-    "raw": "the same with raw scores",
-    "placeholder": "the engine of all cameras judges, with the lost image filled in",
+    "calibrated": "the engine of what is left judges, on the scale of its own held-out good parts",
+    "raw": "the same engine's score as it is",
+    "placeholder": "the engine of all cameras judges, with the mean of good parts for the lost image",
 }
 """How a part with a missing modality may be scored, and what that means."""

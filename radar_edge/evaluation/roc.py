@@ -51,7 +51,7 @@ def clipped(curve: Curve) -> Curve:
 
 def panel(plane: Plane, curve: Curve, places: Mapping[str, tuple[float, float]], target_frr: float | None) -> str:
     content = plane.grid(
-        [(x, f"{x:.3g}" if x in (0, 1) else f"{x:.0%}") for x in ticks(*plane.x, 5)],
+        [(x, f"{x:.0%}") for x in ticks(*plane.x, 5)],
         [(y, f"{y:.0%}") for y in ticks(*plane.y, 5)],
     )
     content += text(plane.left + plane.width / 2, plane.top + plane.height + 34, "good parts rejected", "middle")
