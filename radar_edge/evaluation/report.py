@@ -63,8 +63,8 @@ def warnings(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             found.append(("doubt", f"{slug}: {one['verdict']}", text))
     for slug, one in metrics["subsets"].items():
         if rivals := one.get("beaten_by"):
-            text = f"One line of arithmetic does as well as the detector or better: {', '.join(rivals)}."
-            found.append(("doubt", f"{slug} loses to a baseline", text))
+            text = f"No worse than the detector on the same parts: {', '.join(rivals)}."
+            found.append(("doubt", f"{slug} is beaten by less", text))
     return found
 
 

@@ -82,7 +82,7 @@ def test_a_leak_and_other_doubts_stand_before_any_figure(full: str) -> None:
     assert "Leak in rgb The control background_brightness.rgb separates the test parts with AUROC 1.000." in text
     assert "rgb_tir: not exchangeable" in text
     assert "what differs: brightness of rgb" in text
-    assert "rgb loses to a baseline One line of arithmetic does as well as the detector or better: rgb.std" in text
+    assert "rgb is beaten by less No worse than the detector on the same parts: rgb.std" in text
     assert text.index("Leak in rgb") < text.index("not exchangeable") < text.index("AUROC, visible defects")
     assert warnings({"subsets": {"rgb": figures()}, "leak": None, "exchangeable": None}) == []
 
