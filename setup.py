@@ -28,6 +28,8 @@ EXTRAS = {
     "export": ["torch>=2.8", "onnx>=1.20", "onnxscript>=0.5", "onnx-graphsurgeon>=0.6.1", "onnxruntime>=1.22"],
     "report": ["jinja2>=3.1", "scikit-learn>=1.5"],
     "sim": ["pymodbus>=3.16,<3.17"],
+    "bench": ["pymodbus>=3.16,<3.17", "minimalmodbus>=2.1"],
+    "fuzz": ["atheris>=2.3; python_version < '3.13'"],
     "dev": [
         "pytest>=8",
         "pytest-timeout>=2.3",

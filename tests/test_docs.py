@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from radar_edge.config import LineConfig, load_config
+from radar_edge.config import LineConfig, ModbusSlaveConfig, load_config
 from radar_edge.records import Code, Reason
+from radar_edge.runtime.budget import wire_ms
 from radar_edge.runtime.plc.link import StatusBit
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +58,21 @@ def test_the_example_line_is_valid_and_says_every_default() -> None:
     unsaid = set(LineConfig.model_fields) - set(written)
     assert unsaid == set()
     assert line.routing.degraded == "may_pass"
+
+
+def test_the_wire_times_are_those_that_are_computed() -> None:
+    text = (ROOT / "docs/plc.md").read_text()
+    rows = re.findall(r"^\| (\d+) 8([EN])1 \| ([\d.]+) \|$", text, re.M)
+    assert len(rows) == 4
+    for baud, parity, ms in rows:
+        port = {"driver": "modbus-slave", "port": "x", "baud": int(baud), "parity": {"E": "even", "N": "none"}[parity]}
+        assert float(ms) == round(wire_ms(ModbusSlaveConfig.model_validate(port)), 1)
+
+
+def test_the_drawing_of_the_wire_is_what_its_script_draws(tmp_path: Path) -> None:
+    out = tmp_path / "plc-timing.svg"
+    subprocess.run([sys.executable, str(ROOT / "tools/draw_plc_timing.py"), str(out)], check=True)
+    assert out.read_text() == (ROOT / "docs/images/plc-timing.svg").read_text()
 
 
 def test_the_register_map_names_every_code_reason_and_status_bit() -> None:

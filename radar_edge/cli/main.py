@@ -25,6 +25,7 @@ COMMANDS = (
     "verify",
     "keys",
     "line",
+    "plc",
     "run",
     "journal",
     "demo",

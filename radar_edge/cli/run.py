@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
                 say(text)
 
         with stop_on_signals() as stop, open_line(config, allow_unsigned=allow_unsigned) as opened:
-            say(f"bundle {config.bundle}, PLC on {config.plc.port}, journal {config.journal.path}")
+            say(f"bundle {config.bundle}, PLC on {config.plc.where}, journal {config.journal.path}")
             opened.run(stop, on_state)
             state = opened.state()
             on_state(state)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from radar_edge.config import LineConfig, PlcConfig
+from radar_edge.config import LineConfig, PortConfig
 from radar_edge.runtime.plc.registers import HOLDING_COUNT, INPUT_COUNT
 
 REQUEST_BYTES = 8
@@ -45,7 +45,7 @@ class Budget:
         return self.trigger_poll_ms + self.judged_ms + self.verdict_poll_ms + self.wire_ms
 
 
-def wire_ms(plc: PlcConfig) -> float:
+def wire_ms(plc: PortConfig) -> float:
     """One write of the trigger and one read of the verdict, with their answers and the silence after each frame."""
     char_ms = 1000 * (1 + 8 + (plc.parity != "none") + plc.stop_bits) / plc.baud
     silence_ms = FAST_SILENCE_MS if plc.baud > FAST_BAUD else SILENCE_CHARS * char_ms

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from radar_edge import __version__
 from radar_edge.bundle import Bundle, open_bundle
-from radar_edge.clock import MonotonicClock
+from radar_edge.clock import Clock, MonotonicClock
 from radar_edge.config import LineConfig
 from radar_edge.errors import ConfigError, MachineError
 from radar_edge.inference.runner import RUNNERS, Runner, open_runner
@@ -17,7 +17,9 @@ from radar_edge.runtime.capture.supervisor import open_cameras
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.pipeline import Line, LineParts
 from radar_edge.runtime.plc import open_link
+from radar_edge.runtime.plc.link import PlcLink, Trigger
 from radar_edge.runtime.plc.port import open_port
+from radar_edge.runtime.plc.triggers import EdgeTriggers, IntervalTriggers
 from radar_edge.runtime.routing import allowed_subsets
 from radar_edge.runtime.watchdog import Watchdog
 
@@ -43,6 +45,7 @@ def open_line(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[L
         link = stack.enter_context(open_link(config.plc, clock))
         parts = LineParts(
             link=link,
+            wait_trigger=stack.enter_context(open_triggers(config, link, clock)),
             cameras=cameras,
             journal=journal,
             clock=clock,
@@ -53,6 +56,19 @@ def open_line(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[L
             watchdog=Watchdog(os.environ, clock),
         )
         yield Line(parts, config)
+
+
+@contextmanager
+def open_triggers(config: LineConfig, link: PlcLink, clock: Clock) -> Iterator[Callable[[float], Trigger | None]]:
+    """Where `config` says that triggers come from, as a function that waits for the next one."""
+    source = config.trigger.source
+    if source == "interval":
+        yield IntervalTriggers(config.trigger.period_ms, clock).wait
+    elif source == "edge" and config.trigger.port is not None:
+        with EdgeTriggers(config.trigger, clock) as edges:
+            yield edges.wait
+    else:
+        yield link.wait_trigger
 
 
 def check_line(config: LineConfig, bundle: Bundle) -> tuple[Subset, ...]:

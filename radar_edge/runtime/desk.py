@@ -35,6 +35,7 @@ class Desk:
     def __init__(
         self,
         link: PlcLink,
+        wait_trigger: Callable[[float], Trigger | None],
         ask_cameras: Callable[[int], None],
         gathering: Gathering,
         slots: SlotTable,
@@ -44,6 +45,7 @@ class Desk:
         clock: Clock,
     ) -> None:
         self._link = link
+        self._wait_trigger = wait_trigger
         self._ask_cameras = ask_cameras
         self._gathering = gathering
         self._slots = slots
@@ -54,13 +56,14 @@ class Desk:
         self._deliveries = threading.Lock()
         self._refusing: Reason | None = None
         self._plc_alive: bool | None = None
+        self._trouble: str | None = None
         self._queue: queue.Queue[Slot] = queue.Queue(queue_depth)
         self.tally = Tally()
 
     def run(self, stopping: threading.Event) -> None:
         """Take triggers and keep deadlines until `stopping`."""
         while not stopping.is_set():
-            trigger = self._link.wait_trigger(self._idle_s())
+            trigger = self._wait_trigger(self._idle_s())
             if trigger is not None:
                 self._accept(trigger)
             for slot in self._slots.overdue(self._clock.now_ns()):
@@ -80,7 +83,8 @@ class Desk:
             self._journal.event("trigger_repeated", str(trigger.trigger_id))
             return
         self._journal.open_part(slot.part, trigger)
-        reason = self._refusing or (Reason.BUSY if self._queue.full() else None)
+        stale = None if trigger.fresh else Reason.RESTART
+        reason = self._refusing or stale or (Reason.BUSY if self._queue.full() else None)
         if reason is not None:
             self.refuse(slot, reason)
             return
@@ -150,6 +154,10 @@ class Desk:
         if alive is not self._plc_alive:
             self._plc_alive = alive
             self._journal.event("plc", "alive" if alive else "silent")
+        trouble = self._link.trouble
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._journal.event("plc_link", trouble or "well")
 
 
 def _since_trigger_ms(slot: Slot, now_ns: int) -> float:

@@ -33,7 +33,7 @@ from radar_edge.runtime.gathering import Gathering
 from radar_edge.runtime.health import CameraHealth, period_ns
 from radar_edge.runtime.inspector import Inspector
 from radar_edge.runtime.journal import Journal
-from radar_edge.runtime.plc.link import PlcLink, StatusBit
+from radar_edge.runtime.plc.link import PlcLink, StatusBit, Trigger
 from radar_edge.runtime.routing import route
 from radar_edge.runtime.slot import Slot, SlotTable
 from radar_edge.runtime.watchdog import Watchdog
@@ -59,6 +59,8 @@ class LineParts:
     """What a line is made of. The line uses them and closes none but the engines, which it also opens."""
 
     link: PlcLink
+    wait_trigger: Callable[[float], Trigger | None]
+    """The link's own, or another source of triggers; None after so many seconds without one."""
     cameras: CameraSet
     journal: Journal
     clock: Clock
@@ -89,6 +91,7 @@ class Line:
         slots = SlotTable(round(config.deadline_ms * NS_PER_MS), round(config.wire_margin_ms * NS_PER_MS))
         self._desk = Desk(
             parts.link,
+            parts.wait_trigger,
             parts.cameras.trigger,
             self._gathering,
             slots,

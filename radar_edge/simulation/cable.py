@@ -3,12 +3,14 @@
     product -- a (link) -- pty ==relay== pty -- b (link) -- PLC
 
 `cut` breaks the wire: both ports stay, bytes are lost. `unplug` pulls the adapter at `a`: the device vanishes and
-whoever has it open gets EIO. It has no baud rate, no parity errors and no modem lines. Linux only.
+whoever has it open gets EIO. `noise` is the share of bytes that arrive damaged, get lost or bring a stray one along.
+It has no baud rate, no parity errors and no modem lines. Linux only.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import select
 import subprocess
 import sys
@@ -26,9 +28,9 @@ END_S = 5.0
 class Cable:
     """A context manager; `a` and `b` are the device paths of its ends. The relay ends with this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, noise: float = 0.0, seed: int = 0) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="radar-edge-cable-")
-        command = [sys.executable, "-m", "radar_edge.simulation.cable", self._folder.name]
+        command = [sys.executable, "-m", "radar_edge.simulation.cable", self._folder.name, str(noise), str(seed)]
         self._relay = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         try:
             self._answer("start")
@@ -115,8 +117,10 @@ class End:
 class Relay:
     """The two ends and the state of the wire between them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, noise: float, seed: int) -> None:
         self._folder = folder
+        self._noise = noise
+        self._random = random.Random(seed)
         self._ends: dict[str, End] = {name: End(folder / name) for name in ("a", "b")}
         self._whole = True
 
@@ -136,7 +140,20 @@ class Relay:
         data = os.read(self._ends[name].relay_fd, CHUNK_BYTES)
         other = self._ends.get("b" if name == "a" else "a")
         if self._whole and other is not None:
-            other.send(data)
+            other.send(self._disturbed(data) if self._noise else data)
+
+    def _disturbed(self, data: bytes) -> bytes:
+        """Each byte may be lost, have a bit flipped, or be followed by one that nobody sent."""
+        out = bytearray()
+        for byte in data:
+            kind = self._random.choice(["lost", "flip", "stray"]) if self._random.random() < self._noise else ""
+            if kind == "flip":
+                out.append(byte ^ 1 << self._random.randrange(8))
+            elif kind != "lost":
+                out.append(byte)
+            if kind == "stray":
+                out.append(self._random.randrange(256))
+        return bytes(out)
 
     def close(self) -> None:
         for end in self._ends.values():
@@ -145,7 +162,7 @@ class Relay:
 
 def main() -> None:
     """Relay until stdin ends; each byte on stdin is a command, answered with one byte on stdout."""
-    relay = Relay(Path(sys.argv[1]))
+    relay = Relay(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))
     commands, answers = sys.stdin.fileno(), sys.stdout.fileno()
     os.write(answers, b"k")
     while True:

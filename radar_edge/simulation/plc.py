@@ -1,10 +1,11 @@
-"""A simulated PLC in a process of its own: Modbus RTU master, trigger source and judge of what it reads.
+"""A simulated PLC in a process of its own: Modbus RTU master or slave, trigger source and judge of what it reads.
 
     python -m radar_edge.simulation.plc --port P --parts N --period-ms 200 --window-ms 400 --out plc.jsonl
 
 It talks through pymodbus and imports nothing of radar_edge.runtime, so that no mistake of ours is made on both ends.
-It waits for READY, announces parts on a fixed period, polls about every 10 ms, and writes one JSON line a part;
-the last line on stdout is the summary (PlcProgram.summary, polls, poll_errors, seconds).
+It waits for READY, announces parts on a fixed period, looks about every 10 ms, and writes one JSON line a part;
+the last line on stdout is the summary (PlcProgram.summary, polls,
+poll_errors, seconds). Faults: late, lost and damaged replies, acknowledges of the verdict before, a restart.
 """
 
 from __future__ import annotations
@@ -12,94 +13,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, TextIO
 
-from radar_edge.errors import MachineError, MissingPackageError, PortError, RadarEdgeError, StorageError
-from radar_edge.simulation.plc_program import NS_PER_MS, REGISTERS, PlcProgram
+from radar_edge.errors import MachineError, RadarEdgeError, StorageError
+from radar_edge.simulation.plc_ports import PlcPort, open_plc_port
+from radar_edge.simulation.plc_program import NS_PER_MS, PlcProgram
 
 POLL_S = 0.010
 BEAT_NS = 100 * NS_PER_MS
-DRAIN_S = 0.05
-"""Silence kept after a failed request, so that its late answer cannot pass for the next one's."""
 LAST_WRITE_S = 1.0
-READ_INPUTS, WRITE_MANY = 4, 16
-
-
-class Master:
-    """The PLC's serial port: one request at a time, no retries. Counts polls and errors."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        try:
-            from pymodbus.client import AsyncModbusSerialClient
-        except ImportError as error:
-            raise MissingPackageError("pymodbus", "sim", "the simulated PLC") from error
-        logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # failed polls are counted, not told one by one
-        self._unit, self._port = options.unit, options.port
-        self._input_base, self._holding_base = options.input_base, options.holding_base
-        self._client: Any = AsyncModbusSerialClient(
-            options.port,
-            baudrate=options.baud,
-            parity=options.parity,
-            stopbits=options.stop_bits,
-            timeout=options.timeout_ms / 1000,
-            retries=0,
-            reconnect_delay=0.1,
-            reconnect_delay_max=1.0,
-        )
-        self.polls = 0
-        self.errors = 0
-
-    async def open(self) -> None:
-        if not await self._client.connect():
-            raise PortError(f"the simulated PLC cannot open {self._port}", next_step="check --port; is it in use?")
-
-    async def read_inputs(self) -> list[int] | None:
-        """The input block; None if the poll failed."""
-        self.polls += 1
-        base = self._input_base
-        answer = await self._ask(
-            self._client.read_input_registers(base, count=REGISTERS, device_id=self._unit), READ_INPUTS
-        )
-        if answer is None or len(answer.registers) != REGISTERS:
-            return None
-        return list(answer.registers)
-
-    async def write_holding(self, values: list[int]) -> bool:
-        base = self._holding_base
-        answer = await self._ask(self._client.write_registers(base, values, device_id=self._unit), WRITE_MANY)
-        return answer is not None
-
-    async def _ask(self, request: Awaitable[Any], function: int) -> Any:
-        from pymodbus.exceptions import ModbusException
-
-        try:
-            answer = await request
-        except ModbusException:
-            answer = None
-        if answer is None or answer.isError() or answer.function_code != function:
-            self.errors += 1
-            await asyncio.sleep(DRAIN_S)
-            return None
-        return answer
-
-    def close(self) -> None:
-        self._client.close()
 
 
 class Plc:
     """The PLC's cycle: parts come on a fixed period, whatever the wire does; poll; write what changed."""
 
-    def __init__(self, options: argparse.Namespace, master: Master, out: TextIO) -> None:
-        self._master = master
+    def __init__(self, options: argparse.Namespace, port: PlcPort, out: TextIO) -> None:
+        self._wire = port
         self._out = out
-        self._program = PlcProgram(round(options.window_ms * NS_PER_MS))
+        self._options = options
+        self._program = self._new_program()
+        self._before: list[PlcProgram] = []
         self._parts: int = options.parts
         self._start_id: int = options.start_id
         self._port: str = options.port
@@ -111,6 +49,17 @@ class Plc:
         self._wake = asyncio.Event()
         self.stopping = asyncio.Event()
 
+    def _new_program(self) -> PlcProgram:
+        window_ns, gate_ns = (round(ms * NS_PER_MS) for ms in (self._options.window_ms, self._options.gate_ms))
+        return PlcProgram(window_ns, max(gate_ns, window_ns))
+
+    def _restart(self) -> None:
+        """The PLC goes down and comes up: parts on the belt are forgotten, and its gate rejects them."""
+        self._program.forget(time.monotonic_ns())
+        self._record()
+        self._before.append(self._program)
+        self._program = self._new_program()
+
     async def run(self) -> dict[str, Any]:
         """The whole run. Raises MachineError if the product is not READY in time."""
         await self._wait_ready()
@@ -121,8 +70,10 @@ class Plc:
             await self._pause()
         belt.cancel()
         await self._last_write()
-        counts = {"polls": self._master.polls, "poll_errors": self._master.errors}
-        return {**self._program.summary(), **counts, "seconds": round(time.monotonic() - began_s, 3)}
+        counts = {"polls": self._wire.polls, "poll_errors": self._wire.errors}
+        programs = [*self._before, self._program]
+        summary = {name: sum(p.summary()[name] for p in programs) for name in self._program.summary()}
+        return {**summary, **counts, "seconds": round(time.monotonic() - began_s, 3)}
 
     async def _wait_ready(self) -> None:
         until_s = time.monotonic() + self._ready_timeout_s
@@ -130,7 +81,7 @@ class Plc:
             if time.monotonic() > until_s:
                 raise MachineError(
                     f"nothing on {self._port} became READY within {self._ready_timeout_s:g} s",
-                    found=f"{self._master.errors} of {self._master.polls} polls failed",
+                    found=f"{self._wire.errors} of {self._wire.polls} polls failed",
                     next_step="start the line first, or raise --ready-timeout-s",
                 )
             await self._cycle()
@@ -139,6 +90,8 @@ class Plc:
     async def _move_belt(self, began_s: float) -> None:
         for number in range(self._parts):
             await asyncio.sleep(max(began_s + number * self._period_s - time.monotonic(), 0.0))
+            if number and number == self._options.restart_after:
+                self._restart()
             trigger_id = (self._start_id - 1 + number) % 65535 + 1  # ids wrap 65535 -> 1
             self._program.announce(trigger_id, time.monotonic_ns())
             self._unwritten.append(trigger_id)
@@ -146,7 +99,7 @@ class Plc:
             self._wake.set()
 
     def _done(self) -> bool:
-        return self._announced == self._parts and self._program.open_parts == 0
+        return self._announced == self._parts and self._program.open_parts + self._program.on_belt == 0
 
     async def _pause(self) -> None:
         """Until the next poll, or until a part comes: its id is written at once."""
@@ -158,7 +111,7 @@ class Plc:
         await self._write_changes()
 
     async def _cycle(self) -> None:
-        registers = await self._master.read_inputs()
+        registers = await self._wire.read_inputs()
         now_ns = time.monotonic_ns()
         if registers is None:
             self._program.scan(now_ns)
@@ -177,9 +130,11 @@ class Plc:
 
     async def _write(self, trigger_id: int) -> bool:
         beat = time.monotonic_ns() // BEAT_NS % 65535 + 1
-        values = [trigger_id, self._program.acknowledged, beat]
-        if values != self._written and await self._master.write_holding(values):
+        acknowledged = self._program.acknowledged_before if self._options.stale_ack else self._program.acknowledged
+        values = [trigger_id, acknowledged, beat]
+        if values != self._written and await self._wire.write_holding(values):
             self._written = values
+            self._program.told(trigger_id, time.monotonic_ns())
         return values == self._written
 
     async def _last_write(self) -> None:
@@ -217,26 +172,33 @@ def parser() -> argparse.ArgumentParser:
     add("--input-base", type=int, default=0)
     add("--holding-base", type=int, default=0)
     add("--timeout-ms", type=float, default=150.0, help="of one request")
+    add("--role", choices=["master", "slave"], default="master", help="who asks: the PLC, or the product")
+    add("--gate-ms", type=float, default=0.0, help="belt time from the trigger to the reject gate; at least the window")
+    add("--late-ms", type=float, default=0.0, help="fault, slave: each reply leaves so late")
+    add("--lose-every", type=int, default=0, help="fault: each n-th message of the PLC is lost")
+    add("--damage-every", type=int, default=0, help="fault: each n-th message of the PLC is damaged")
+    add("--stale-ack", action="store_true", help="fault: the PLC acknowledges the verdict before")
+    add("--restart-after", type=int, default=0, help="fault: the PLC restarts after so many parts")
     add("--ready-timeout-s", type=float, default=60.0, help="how long to wait for READY")
     return options
 
 
 async def simulate(options: argparse.Namespace) -> dict[str, Any]:
     """Run the PLC; SIGTERM and SIGINT end it early, with its summary."""
-    master = Master(options)
+    port = open_plc_port(options)
     try:
         out = options.out.open("w")
     except OSError as error:
         raise StorageError(f"cannot write {options.out}", found=error.strerror) from error
     with out:
-        await master.open()
+        await port.open()
         try:
-            plc = Plc(options, master, out)
+            plc = Plc(options, port, out)
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, plc.stopping.set)
             return await plc.run()
         finally:
-            master.close()
+            await port.close()
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ those of docs/plc.md, written down again. Time is an argument (monotonic ns); it
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +29,8 @@ class Part:
 
     trigger_id: int
     announced_ns: int
+    told_ns: int | None = None
+    """When the product confirmed that it has the id; a wire that fails may hold that up."""
     code: int | None = None
     reason: int | None = None
     subset_bits: int | None = None
@@ -37,6 +39,8 @@ class Part:
     seen_ns: int | None = None
     outcome: str | None = None
     """pass, reject, no_decision, missing (no verdict in the window) or stopped (PASS, but the line stood still)."""
+    encoder: int = 0
+    """Where the belt stood when the part was announced, in counts."""
     late: bool = False
     """A verdict came after the window; the outcome is `missing` all the same."""
 
@@ -45,6 +49,7 @@ class Part:
         return {
             "trigger_id": self.trigger_id,
             "announced_ns": self.announced_ns,
+            "told_ns": self.told_ns,
             "code": self.code,
             "reason": self.reason,
             "subset_bits": self.subset_bits,
@@ -56,14 +61,51 @@ class Part:
             "accepted": self.outcome == "pass",
             "missing": self.outcome == "missing",
             "late": self.late,
+            "encoder": self.encoder,
         }
+
+
+class ShiftRegister:
+    """Parts between the cameras and the gate, one cell an encoder count. The gate opens for PASS alone."""
+
+    def __init__(self, cells: int) -> None:
+        self._cells = cells
+        self._parts: deque[Part] = deque()
+        self.through = 0
+        self.rejected = 0
+
+    @property
+    def parts(self) -> int:
+        return len(self._parts)
+
+    def load(self, part: Part) -> None:
+        self._parts.append(part)
+
+    def move(self, encoder: int) -> None:
+        """The belt stands at `encoder`: every part that has come to the gate goes through or is rejected."""
+        while self._parts and encoder - self._parts[0].encoder >= self._cells:
+            if self._parts.popleft().outcome == "pass":
+                self.through += 1
+            else:
+                self.rejected += 1
+
+    def reject_all(self) -> None:
+        """The program that knew them is gone."""
+        self.rejected += len(self._parts)
+        self._parts.clear()
+
+
+NS_PER_COUNT = 2 * NS_PER_MS
+"""The simulated encoder: 500 counts a second."""
 
 
 class PlcProgram:
     """The PLC's scan: `read` what came over the wire, `scan` as time passes, `take_settled` what is done with."""
 
-    def __init__(self, window_ns: int) -> None:
+    def __init__(self, window_ns: int, gate_ns: int | None = None) -> None:
+        """`gate_ns`: belt time from the trigger to the gate; a verdict may take no longer than `window_ns`."""
         self._window_ns = window_ns
+        self._belt = ShiftRegister(-(-(gate_ns or window_ns) // NS_PER_COUNT) + 1)
         self._open: dict[int, Part] = {}
         self._known: dict[int, Part] = {}
         self._last: Part | None = None
@@ -74,6 +116,7 @@ class PlcProgram:
         self.ready = False
         self.stopped = True
         self.acknowledged = 0
+        self.acknowledged_before = 0
         self.counts: Counter[str] = Counter()
 
     @property
@@ -86,15 +129,27 @@ class PlcProgram:
     def open_parts(self) -> int:
         return len(self._open)
 
+    @property
+    def on_belt(self) -> int:
+        """Parts that have not come to the gate."""
+        return self._belt.parts
+
     def is_open(self, trigger_id: int) -> bool:
         """Whether a verdict for this part may still count."""
         part = self._known.get(trigger_id)
         return part is not None and part.outcome is None
 
     def announce(self, trigger_id: int, now_ns: int) -> None:
-        self._last = Part(trigger_id, now_ns)
+        self._last = Part(trigger_id, now_ns, encoder=now_ns // NS_PER_COUNT)
+        self._belt.load(self._last)
         self._open[trigger_id] = self._known[trigger_id] = self._last
         self.counts["parts"] += 1
+
+    def told(self, trigger_id: int, now_ns: int) -> None:
+        """The product has this id: the write of it was answered."""
+        part = self._known.get(trigger_id)
+        if part is not None and part.told_ns is None:
+            part.told_ns = now_ns
 
     def read(self, registers: Sequence[int], now_ns: int) -> None:
         """Take a whole input block that arrived at `now_ns`."""
@@ -111,7 +166,7 @@ class PlcProgram:
             self._shown = verdict
         else:
             self._shown = verdict
-            self.acknowledged = verdict[0]
+            self.acknowledged_before, self.acknowledged = self.acknowledged, verdict[0]
             self._judge(verdict, now_ns)
         if registers[10] != self._heartbeat:
             # The first value says only that there is one: it may have stood still for long. 0 is none.
@@ -130,10 +185,20 @@ class PlcProgram:
                 self._conclude(part, "missing")
             if age_ns > self._window_ns + LATE_WATCH_NS:
                 self._settle(part)
+        self._belt.move(now_ns // NS_PER_COUNT)
 
     def take_settled(self) -> list[Part]:
         taken, self._settled = self._settled, []
         return taken
+
+    def forget(self, now_ns: int) -> None:
+        """The PLC goes down: what is on the belt is rejected."""
+        for part in list(self._open.values()):
+            if part.outcome is None:
+                self._conclude(part, "missing")
+            self._settle(part)
+        self._belt.move(now_ns // NS_PER_COUNT)
+        self._belt.reject_all()
 
     def _judge(self, verdict: tuple[int, ...], now_ns: int) -> None:
         sequence, trigger_id, code, reason, subset_bits, score = verdict
@@ -148,12 +213,15 @@ class PlcProgram:
         if part.outcome is not None:
             part.late = True
             self.counts["late"] += 1
-            self.counts["late_pass"] += code == CODE_PASS
+            self.counts["late_pass"] += code == CODE_PASS and self._is_late_for_the_product(part, now_ns)
         elif code == CODE_PASS and self.stopped:
             self._conclude(part, "stopped")
         else:
             self._conclude(part, OUTCOMES.get(code, "no_decision"))
         self._settle(part)
+
+    def _is_late_for_the_product(self, part: Part, now_ns: int) -> bool:
+        return part.told_ns is not None and now_ns - part.told_ns > self._window_ns
 
     def _conclude(self, part: Part, outcome: str) -> None:
         part.outcome = outcome
@@ -164,13 +232,15 @@ class PlcProgram:
             self._settled.append(part)
 
     def summary(self) -> dict[str, int]:
-        """parts = pass + reject + no_decision + missing + stopped, once no part is open.
+        """parts = pass + reject + no_decision + missing + stopped, once no part is open, and through + gate_rejected
+        once the belt is empty; through = pass, unless the gate is nearer than the window.
 
-        `late` of the missing got a verdict after their window, `late_pass` of those read PASS (a fault of the product,
-        unless the wire held up the trigger or the first answer). `false_ack` counts what
+        `late` of the missing got a verdict after their window, `late_pass` of those read PASS although the product had
+        the id in time: a fault of the product, unless the wire held up its answer. `false_ack` counts what
         would make a PLC take one part's verdict for another's: verdicts for a part that was not announced or has its
         verdict already (`foreign`), and sequences whose content changed after they were read (`changed`).
         """
         names = ("parts", *OUTCOMES.values(), "missing", "stopped", "late", "late_pass", "foreign", "changed")
         counts = {name: self.counts[name] for name in (*names, "torn", "line_stops")}
-        return {**counts, "false_ack": counts["foreign"] + counts["changed"]}
+        gate = {"through": self._belt.through, "gate_rejected": self._belt.rejected}
+        return {**counts, **gate, "false_ack": counts["foreign"] + counts["changed"]}

@@ -18,7 +18,10 @@ COMMANDS = (
     "calibrate-threshold",
     "verify",
     "keys",
+    "line",
+    "plc",
     "run",
+    "journal",
     "demo",
 )
 

@@ -265,6 +265,7 @@ def bench(
         journal = stack.enter_context(Journal(config.journal.path, clock, {}))
         parts = LineParts(
             link=link,
+            wait_trigger=link.wait_trigger,
             cameras=cameras,
             journal=journal,
             clock=clock,

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 from line_fakes import line_config
 
-from radar_edge.config import PlcConfig
+from radar_edge.config import ModbusSlaveConfig
 from radar_edge.runtime.budget import budget, shortfalls, wire_ms
 
 
-def plc(**changes: object) -> PlcConfig:
-    return PlcConfig.model_validate({"driver": "modbus-slave", "port": "x", **changes})
+def plc(**changes: object) -> ModbusSlaveConfig:
+    return ModbusSlaveConfig.model_validate({"driver": "modbus-slave", "port": "x", **changes})
 
 
 @pytest.mark.parametrize(

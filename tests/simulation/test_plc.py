@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from radar_edge.clock import MonotonicClock
-from radar_edge.config import PlcConfig
+from radar_edge.config import ModbusSlaveConfig
 from radar_edge.records import Code, Ne107, Reason, Verdict
 from radar_edge.runtime.plc import open_link
 from radar_edge.runtime.plc.link import PlcLink, StatusBit
@@ -60,7 +60,7 @@ class Loop:
 @contextmanager
 def product(cable: Cable, answer_after_s: float = 0.02) -> Iterator[Loop]:
     with (
-        open_link(PlcConfig(driver="modbus-slave", port=cable.a), MonotonicClock()) as link,
+        open_link(ModbusSlaveConfig(driver="modbus-slave", port=cable.a), MonotonicClock()) as link,
         Loop(link, answer_after_s) as loop,
     ):
         yield loop

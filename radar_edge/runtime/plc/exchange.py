@@ -37,6 +37,8 @@ class _Card:
     deadline_ns: int
     shown_ns: int = 0
     read_ns: int | None = None
+    offered: bool = False
+    """Bytes with it have left that nobody confirmed: it may have arrived."""
     acknowledged: bool = False
 
 
@@ -51,7 +53,7 @@ class Exchange:
         self._waiting: deque[_Card] = deque()
         self._card: _Card | None = None
         self._sequence = 0
-        self._last_trigger_id = 0
+        self._last_trigger_id: int | None = None
         self._plc_beat_ns: int | None = None
         self._deliveries: list[Delivery] = []
 
@@ -74,6 +76,38 @@ class Exchange:
         face = self._card.face if self._card is not None else Shown()
         return input_registers(face, self._condition)[start : start + count]
 
+    def offer(self, now_ns: int, done_ns: int) -> tuple[int, ...]:
+        """All input registers for a message that we send, whose last byte leaves at `done_ns`.
+
+        Unlike a poll it may get lost, so its verdict counts as read only once `confirm` says so. A PASS that was
+        offered in time and not confirmed until its deadline is given up: said again it could be taken late, and
+        said otherwise it would change under the PLC's hands.
+        """
+        self._turn(now_ns)
+        while (card := self._card) is not None and card.read_ns is None and self._is_late(card, done_ns):
+            if not card.offered:
+                card.face = replace(card.face, code=Code.NO_DECISION, reason=Reason.DEADLINE)
+                break
+            self._drop_card(now_ns)
+            self._turn(now_ns)
+        if card is not None:
+            card.offered = True
+        return input_registers(card.face if card is not None else Shown(), self._condition)
+
+    def confirm(self, sequence: int, at_ns: int) -> None:
+        """The PLC has the verdict of this sequence, as its registers or its acknowledge show."""
+        card = self._card
+        if card is not None and card.read_ns is None and card.offered and card.face.sequence == sequence:
+            card.read_ns = at_ns
+            self._report(card, DeliveryState.SHOWN, card.face.code, at_ns)
+
+    def worth_repeating(self, sequence: int, now_ns: int) -> bool:
+        """Whether the verdict of this sequence stands there, nobody confirmed it, and its deadline is to come."""
+        card = self._card
+        return (
+            card is not None and card.read_ns is None and card.face.sequence == sequence and now_ns <= card.deadline_ns
+        )
+
     def read_holding(self, start: int, count: int) -> tuple[int, ...]:
         return tuple(self._holding[start : start + count])
 
@@ -85,17 +119,22 @@ class Exchange:
             self._plc_beat_ns = now_ns
         if start <= Holding.ACKNOWLEDGED < start + len(values):
             self._note_acknowledge(now_ns)
+        if start != Holding.TRIGGER_ID:
+            return None
         trigger_id = self._holding[Holding.TRIGGER_ID]
-        dealt_with = trigger_id == 0 and start == Holding.TRIGGER_ID
-        if dealt_with and self._card is not None and self._card.read_ns is not None:
+        if trigger_id == 0 and self._card is not None and self._card.read_ns is not None:
             # The PLC is done with the part. Should it announce the same id for another one, after a restart say, the
             # old verdict must not be there to be read for it.
             self._card = None
             self._turn(now_ns)
+        # An id that stands there at the first contact may be an old part's, announced to a unit that went down.
+        fresh = self._last_trigger_id is not None
+        if self._last_trigger_id is None:
+            self._last_trigger_id = 0
         if trigger_id in (0, self._last_trigger_id):
             return None
         self._last_trigger_id = trigger_id
-        return Trigger(trigger_id, now_ns)
+        return Trigger(trigger_id, now_ns, fresh)
 
     def plc_alive(self, now_ns: int) -> bool:
         """Whether the PLC's heartbeat moved, and within its timeout."""
@@ -145,10 +184,14 @@ class Exchange:
     def _note_read(self, card: _Card, done_ns: int) -> None:
         if card.read_ns is not None:
             return
-        if card.face.code is Code.PASS and done_ns > card.deadline_ns:
+        if self._is_late(card, done_ns):
             card.face = replace(card.face, code=Code.NO_DECISION, reason=Reason.DEADLINE)
         card.read_ns = done_ns
         self._report(card, DeliveryState.SHOWN, card.face.code, done_ns)
+
+    @staticmethod
+    def _is_late(card: _Card, done_ns: int) -> bool:
+        return card.face.code is Code.PASS and done_ns > card.deadline_ns
 
     def _note_acknowledge(self, now_ns: int) -> None:
         card = self._card

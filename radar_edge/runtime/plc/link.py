@@ -27,10 +27,14 @@ class StatusBit(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The PLC announced a part. `received_ns` is when its last byte arrived."""
+    """A part is there. `received_ns` is when the last byte of its announcement arrived.
+
+    `fresh` is False for an id that stood there when we came: it may be of a part that passed long ago.
+    """
 
     trigger_id: int
     received_ns: int
+    fresh: bool = True
 
 
 class DeliveryState(str, Enum):
@@ -79,6 +83,11 @@ class PlcLink(ABC):
     @abstractmethod
     def plc_alive(self) -> bool:
         """Whether the PLC's heartbeat moved within its timeout."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the link, in words, for a person; None while nothing is."""
+        return None
 
     @abstractmethod
     def close(self) -> None:

@@ -2,27 +2,19 @@
 
     port --bytes--> rtu.Assembler --request--> exchange.Exchange (under one lock) --registers--> reply --> port
 
-One thread owns the port. It answers polls and never moves our heartbeat. A port that is lost is opened again with
-capped back-off; meanwhile verdicts whose time is over are reported NOT_DELIVERED.
+One thread owns the port. It answers polls and never moves our heartbeat. What it hears and cannot use is told in words.
 """
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
 import time
 from collections.abc import Sequence
 
 import serial
 
-from radar_edge.clock import NS_PER_MS, NS_PER_S, Clock
-from radar_edge.config import PlcConfig
-from radar_edge.errors import PortError
-from radar_edge.records import Ne107, Verdict
-from radar_edge.runtime.plc.exchange import Exchange
-from radar_edge.runtime.plc.link import Delivery, PlcLink, StatusBit, Trigger
-from radar_edge.runtime.plc.port import PORT_FAULTS, char_ns, open_port
+from radar_edge.clock import NS_PER_S, Clock
+from radar_edge.config import ModbusSlaveConfig
+from radar_edge.runtime.plc.port import char_ns
 from radar_edge.runtime.plc.registers import HOLDING_COUNT, INPUT_COUNT
 from radar_edge.runtime.plc.rtu import (
     BROADCAST,
@@ -39,99 +31,54 @@ from radar_edge.runtime.plc.rtu import (
     read_reply_bytes,
     write_reply,
 )
+from radar_edge.runtime.plc.serial_link import SerialLink
 
 # Longer than any gap within a frame: USB adapters hold bytes back for up to 16 ms.
 SILENCE_S = 0.03
-FIRST_RETRY_S = 0.05
-LAST_RETRY_S = 2.0
-JOIN_S = 3.0
+
+TELL_AFTER_NS = 1 * NS_PER_S
+LEAST_JUNK = 16
+"""A few stray bytes are noise; so many in a second without one frame are another baud rate."""
 
 # A reply begins 3.5 characters after the request, 1.75 ms above 19200 baud (Modbus over Serial Line V1.02, 2.5.1.1):
 # the time in which a two-wire master turns its transceiver round.
 SHORTEST_TURN_NS = 1_750_000
 
 
-class ModbusSlaveLink(PlcLink):
+class Listener:
+    """What is wrong with what we hear, in words: other units, or bytes that are no Modbus. Time is an argument."""
+
+    def __init__(self, unit: int) -> None:
+        self._unit = unit
+        self._junk = 0
+        self._since_ns: int | None = None
+        self._others: set[int] = set()
+
+    def heard(self, size: int, units: Sequence[int], now_ns: int) -> str | None:
+        """`size` bytes arrived, and with them whole requests to `units`."""
+        if any(unit in (BROADCAST, self._unit) for unit in units):
+            self._junk, self._others, self._since_ns = 0, set(), None
+            return None
+        self._others.update(units)
+        self._junk = 0 if units else self._junk + size
+        if (self._junk or self._others) and self._since_ns is None:
+            self._since_ns = now_ns
+        if self._since_ns is None or now_ns - self._since_ns < TELL_AFTER_NS:
+            return None
+        if self._others:
+            return f"the PLC asks unit {', '.join(map(str, sorted(self._others)))}; we are unit {self._unit}"
+        if self._junk >= LEAST_JUNK:
+            return "what arrives is no Modbus RTU: check baud, parity and stop bits, and the wiring"
+        return None
+
+
+class ModbusSlaveLink(SerialLink[ModbusSlaveConfig]):
     """Opens the port at once. Raises PortError if that cannot be done."""
 
-    def __init__(self, config: PlcConfig, clock: Clock) -> None:
-        self._config = config
-        self._clock = clock
-        self._char_ns = char_ns(config)
-        self._turn_s = max(SHORTEST_TURN_NS, self._char_ns * 7 // 2) / NS_PER_S
-        self._exchange = Exchange(
-            hold_ns=round(config.hold_ms * NS_PER_MS),
-            heartbeat_timeout_ns=round(config.heartbeat_timeout_ms * NS_PER_MS),
-        )
-        self._lock = threading.Lock()
-        self._triggers: queue.SimpleQueue[Trigger] = queue.SimpleQueue()
-        self._stopping = threading.Event()
-        self._error: BaseException | None = None
-        port = open_port(config, SILENCE_S)
-        self._thread = threading.Thread(target=self._run, args=(port,), name="plc-link", daemon=True)
-        self._thread.start()
-
-    def wait_trigger(self, timeout_s: float) -> Trigger | None:
-        self._raise_error()
-        try:
-            return self._triggers.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
-
-    def publish(self, verdict: Verdict, *, wire_score: int, subset_bits: int, deadline_ns: int) -> None:
-        self._raise_error()
-        with self._lock:
-            self._exchange.publish(
-                verdict,
-                wire_score=wire_score,
-                subset_bits=subset_bits,
-                deadline_ns=deadline_ns,
-                now_ns=self._clock.now_ns(),
-            )
-
-    def beat(self, status: StatusBit, health: Sequence[Ne107]) -> None:
-        with self._lock:
-            self._exchange.beat(status, health)
-
-    def take_deliveries(self) -> list[Delivery]:
-        with self._lock:
-            return self._exchange.take_deliveries()
-
-    @property
-    def plc_alive(self) -> bool:
-        with self._lock:
-            return self._exchange.plc_alive(self._clock.now_ns())
-
-    def close(self) -> None:
-        self._stopping.set()
-        self._thread.join(JOIN_S)
-        with self._lock:
-            self._exchange.close(self._clock.now_ns())
-
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            raise RuntimeError("the PLC link's thread died") from self._error
-
-    def _run(self, port: serial.Serial) -> None:
-        try:
-            current: serial.Serial | None = port
-            while current is not None:
-                with contextlib.closing(current), contextlib.suppress(*PORT_FAULTS):
-                    self._serve(current)
-                current = self._reopen()
-        except BaseException as error:  # noqa: BLE001 - kept, and raised by the next wait_trigger or publish
-            self._error = error
-
-    def _reopen(self) -> serial.Serial | None:
-        """Try until the port is back; None once the link is being closed."""
-        wait_s = FIRST_RETRY_S
-        while not self._stopping.wait(wait_s):
-            wait_s = min(2 * wait_s, LAST_RETRY_S)
-            with self._lock:
-                self._exchange.lose_link(self._clock.now_ns())
-            with contextlib.suppress(PortError):
-                return open_port(self._config, SILENCE_S)
-        return None
+    def __init__(self, config: ModbusSlaveConfig, clock: Clock) -> None:
+        self._listener = Listener(config.unit_id)
+        self._turn_s = max(SHORTEST_TURN_NS, char_ns(config) * 7 // 2) / NS_PER_S
+        super().__init__(config, clock, SILENCE_S)
 
     def _serve(self, port: serial.Serial) -> None:
         """Answer polls until the link is closed. Raises one of PORT_FAULTS when the port is lost."""
@@ -142,6 +89,7 @@ class ModbusSlaveLink(PlcLink):
             frames = assembler.feed(data) if data else assembler.flush()
             received_ns = self._clock.now_ns()
             asked = [parse_request(frame) for frame in frames]
+            self._trouble = self._listener.heard(len(data), [request.unit for request in asked], received_ns)
             ours = [request for request in asked if request.unit in (BROADCAST, self._config.unit_id)]
             for request in ours:
                 self._take_write(request, received_ns)
@@ -151,14 +99,8 @@ class ModbusSlaveLink(PlcLink):
                 port.write(self._reply(ours[-1]))
 
     def _take_write(self, request: Request, received_ns: int) -> None:
-        if not isinstance(request, Write) or self._fault(request) is not None:
-            return
-        with self._lock:
-            trigger = self._exchange.write_holding(
-                request.address - self._config.holding_base, request.values, received_ns
-            )
-        if trigger is not None:
-            self._triggers.put(trigger)
+        if isinstance(request, Write) and self._fault(request) is None:
+            self._take_holding(request.address - self._config.holding_base, request.values, received_ns)
 
     def _fault(self, request: Read | Write) -> Fault | None:
         """ILLEGAL_ADDRESS unless the request lies within its block."""

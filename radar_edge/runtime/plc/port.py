@@ -11,8 +11,9 @@ import termios
 from pathlib import Path
 
 import serial
+from serial.tools import list_ports
 
-from radar_edge.config import PlcConfig
+from radar_edge.config import LinePinsConfig, PortConfig
 from radar_edge.errors import PortError
 
 # What a port that was pulled raises, depending on the call: termios.error is no OSError.
@@ -22,24 +23,54 @@ WRITE_TIMEOUT_S = 0.5
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 
 
-def open_port(config: PlcConfig, read_timeout_s: float) -> serial.Serial:
+def open_port(config: PortConfig, read_timeout_s: float) -> serial.Serial:
     """The port of `config`, raw, 8 data bits. A read returns what is there, or b"" after `read_timeout_s`.
     Raises PortError with the cause and the next step."""
+    device = device_of(config)
+    port = serial.Serial(
+        baudrate=config.baud,
+        parity=_PARITY[config.parity],
+        stopbits=config.stop_bits,
+        timeout=read_timeout_s,
+        write_timeout=WRITE_TIMEOUT_S,
+        exclusive=True,
+    )
+    if isinstance(config, LinePinsConfig):
+        # pyserial sets DTR before RTS, so that the pair never reads PASS on the way from both on to both off.
+        port.dtr = port.rts = False
+    port.port = device
     try:
-        return serial.Serial(
-            config.port,
-            config.baud,
-            parity=_PARITY[config.parity],
-            stopbits=config.stop_bits,
-            timeout=read_timeout_s,
-            write_timeout=WRITE_TIMEOUT_S,
-            exclusive=True,
-        )
+        port.open()
+        if config.rs485:
+            switch_rs485(port)
     except (*PORT_FAULTS, ValueError) as error:
-        raise port_error(config.port, error) from error
+        port.close()
+        raise port_error(device, error) from error
+    return port
 
 
-def char_ns(config: PlcConfig) -> int:
+def device_of(config: PortConfig) -> str:
+    """The device path, looked up anew where an adapter is named by its serial number."""
+    if config.port is not None:
+        return config.port
+    found = {port.serial_number: port.device for port in list_ports.comports() if port.serial_number}
+    if config.usb_serial not in found:
+        raise PortError(
+            f"no USB serial adapter has the serial number {config.usb_serial}",
+            found=", ".join(sorted(found)) or "no USB serial adapter at all",
+            next_step="plug it in, or correct plc.usb_serial",
+        )
+    return str(found[config.usb_serial])
+
+
+def switch_rs485(port: serial.Serial) -> None:
+    """Let the kernel switch the transceiver (TIOCSRS485). Raises OSError where the driver cannot."""
+    import serial.rs485
+
+    port.rs485_mode = serial.rs485.RS485Settings()
+
+
+def char_ns(config: PortConfig) -> int:
     """Wire time of one character: start, 8 data bits, parity, stop."""
     bits = 1 + 8 + (config.parity != "none") + config.stop_bits
     return bits * 1_000_000_000 // config.baud

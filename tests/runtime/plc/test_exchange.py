@@ -191,7 +191,7 @@ def test_only_a_new_id_is_a_trigger() -> None:
 
 def test_the_same_id_again_finds_its_verdict_there() -> None:
     link = exchange()
-    assert link.write_holding(0, [7], 0) == Trigger(7, 0)
+    assert link.write_holding(0, [7], 0) == Trigger(7, 0, fresh=False)
     publish(link, 7, 5)
     first = poll(link, 10)
     assert link.write_holding(0, [7], 20) is None
@@ -262,6 +262,71 @@ def test_the_queue_is_bounded() -> None:
     assert states(link) == [(2, NOT_DELIVERED, Code.NONE)]
 
 
+def test_an_id_that_stands_there_at_the_first_contact_is_told_apart() -> None:
+    """It may be of a part that passed while we were down."""
+    first, second = exchange(), exchange()
+    assert first.write_holding(0, [7, 0, 1], 0) == Trigger(7, 0, fresh=False)
+    assert first.write_holding(0, [8, 0, 2], 1) == Trigger(8, 1)
+    assert second.write_holding(2, [1], 0) is None
+    assert second.write_holding(0, [0], 1) is None
+    assert second.write_holding(0, [7], 2) == Trigger(7, 2)
+
+
+def offered(link: Exchange, at_ms: int) -> Shown:
+    return read_input_registers(link.offer(at_ms * MS, at_ms * MS))[0]
+
+
+def test_what_is_sent_counts_as_read_only_when_confirmed() -> None:
+    link = exchange()
+    publish(link, 5, 0)
+    first = offered(link, 10)
+    assert (first.trigger_id, first.code) == (5, Code.PASS)
+    assert states(link) == []
+    link.confirm(first.sequence + 1, 15 * MS)
+    assert states(link) == []
+    link.confirm(first.sequence, 20 * MS)
+    link.confirm(first.sequence, 21 * MS)
+    assert states(link) == [(5, SHOWN, Code.PASS)]
+
+
+def test_a_pass_that_may_have_arrived_is_not_said_again_after_its_deadline() -> None:
+    link = exchange()
+    publish(link, 5, 0, deadline_ms=100)
+    publish(link, 6, 1, deadline_ms=400)
+    assert offered(link, 90).trigger_id == 5
+    assert offered(link, 100).trigger_id == 5
+    assert offered(link, 101).trigger_id == 6
+    assert states(link) == [(5, NOT_DELIVERED, Code.NONE)]
+
+
+def test_a_pass_that_was_never_sent_becomes_no_decision_at_its_deadline() -> None:
+    link = exchange()
+    publish(link, 5, 0, deadline_ms=100)
+    late = offered(link, 101)
+    assert (late.trigger_id, late.code, late.reason) == (5, Code.NO_DECISION, Reason.DEADLINE)
+    assert offered(link, 150) == late
+    link.confirm(late.sequence, 151 * MS)
+    assert states(link) == [(5, SHOWN, Code.NO_DECISION)]
+
+
+def test_a_reject_may_be_said_late() -> None:
+    link = exchange()
+    publish(link, 5, 0, Code.REJECT, deadline_ms=100)
+    assert offered(link, 90).code is Code.REJECT
+    assert offered(link, 500).code is Code.REJECT
+
+
+def test_saying_it_again_is_worth_it_until_it_is_confirmed_or_late() -> None:
+    link = exchange()
+    publish(link, 5, 0, deadline_ms=100)
+    sequence = offered(link, 10).sequence
+    assert link.worth_repeating(sequence, 100 * MS)
+    assert not link.worth_repeating(sequence, 101 * MS)
+    assert not link.worth_repeating(sequence + 1, 20 * MS)
+    link.confirm(sequence, 20 * MS)
+    assert not link.worth_repeating(sequence, 30 * MS)
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["publish", "poll", "acknowledge", "stale", "lost", "wait"]),
@@ -299,3 +364,40 @@ def test_whatever_happens_each_verdict_has_one_end_and_no_pass_is_read_late(step
     read = {face.trigger_id for face, _ in faces.values() if face.sequence}
     assert read == {trigger_id for trigger_id, state, _ in told if state is SHOWN}
     assert {trigger_id for trigger_id, state, _ in told if state is ACKNOWLEDGED} <= read
+
+
+MESSAGES = st.lists(
+    st.tuples(
+        st.sampled_from(["publish", "send", "send and arrive", "confirm", "stale", "lost"]),
+        st.integers(0, 130),
+        st.sampled_from([Code.PASS, Code.REJECT, Code.NO_DECISION]),
+    ),
+    max_size=60,
+)
+
+
+@given(MESSAGES)
+def test_whatever_gets_lost_no_pass_arrives_late_and_no_sequence_changes(steps: list) -> None:
+    """`arrived` is what the PLC's registers hold; `confirm` reads them back."""
+    link, now, published, faces = exchange(), 0, {}, {}
+    arrived = Shown()
+    for kind, pause_ms, code in steps:
+        now += pause_ms
+        if kind == "publish":
+            published[len(published) + 1] = now + 250
+            publish(link, len(published), now, code)
+        elif kind.startswith("send"):
+            sent = offered(link, now)
+            assert faces.setdefault(sent.sequence, sent) == sent, "a sequence changed its content"
+            if kind == "send and arrive":
+                arrived = sent
+                assert sent.code is not Code.PASS or now <= published[sent.trigger_id]
+        elif kind == "confirm":
+            link.confirm(arrived.sequence, now * MS)
+        elif kind == "stale":
+            link.confirm(max(arrived.sequence - 1, 0), now * MS)
+        elif kind == "lost":
+            link.lose_link(now * MS)
+    link.close(now * MS)
+    told = states(link)
+    assert sorted(trigger_id for trigger_id, state, _ in told if state in (SHOWN, NOT_DELIVERED)) == sorted(published)

@@ -14,7 +14,7 @@ from pymodbus.client import ModbusSerialClient
 from pymodbus.exceptions import ModbusIOException
 
 from radar_edge.clock import MonotonicClock
-from radar_edge.config import PlcConfig
+from radar_edge.config import ModbusSlaveConfig
 from radar_edge.records import Code, Ne107, Reason, Verdict
 from radar_edge.runtime.plc import modbus_slave, open_link
 from radar_edge.runtime.plc.link import DeliveryState, PlcLink, StatusBit
@@ -45,7 +45,7 @@ class Master:
 
 @contextmanager
 def opened(port: str, **settings: object) -> Iterator[PlcLink]:
-    config = PlcConfig.model_validate({"driver": "modbus-slave", "port": port, **settings})
+    config = ModbusSlaveConfig.model_validate({"driver": "modbus-slave", "port": port, **settings})
     with open_link(config, MonotonicClock()) as link:
         yield link
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from radar_edge.clock import MonotonicClock
-from radar_edge.config import PlcConfig
+from radar_edge.config import ModbusSlaveConfig
 from radar_edge.errors import PortError
 from radar_edge.runtime.plc import open_link
 from radar_edge.runtime.plc.port import char_ns, port_error
@@ -26,7 +26,7 @@ sys.stdin.read()
 
 def refusal(port: str) -> PortError:
     with pytest.raises(PortError) as caught:
-        open_link(PlcConfig(driver="modbus-slave", port=port), MonotonicClock())
+        open_link(ModbusSlaveConfig(driver="modbus-slave", port=port), MonotonicClock())
     assert caught.value.exit_code == 3
     assert caught.value.next_step
     return caught.value
@@ -47,7 +47,7 @@ def test_a_port_that_another_process_has_names_the_process() -> None:
             assert "in use by another process" in error.problem
             assert f"pid {holder.pid} (" in str(error.found)
             holder.communicate()
-        open_link(PlcConfig(driver="modbus-slave", port=cable.a), MonotonicClock()).close()
+        open_link(ModbusSlaveConfig(driver="modbus-slave", port=cable.a), MonotonicClock()).close()
 
 
 def test_a_file_is_no_port(tmp_path: Path) -> None:
@@ -66,5 +66,5 @@ def test_missing_rights_are_told_apart() -> None:
     [(115200, "none", 1, 86_805), (9600, "even", 1, 1_145_833), (19200, "none", 2, 572_916)],
 )
 def test_the_time_of_a_character(baud: int, parity: str, stop_bits: int, wanted_ns: int) -> None:
-    config = PlcConfig(driver="modbus-slave", port="p", baud=baud, parity=parity, stop_bits=stop_bits)
+    config = ModbusSlaveConfig(driver="modbus-slave", port="p", baud=baud, parity=parity, stop_bits=stop_bits)
     assert char_ns(config) == wanted_ns

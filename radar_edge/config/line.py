@@ -1,21 +1,14 @@
-"""Configuration files as frozen models, validated as a whole. Knows no device and opens nothing but the file.
-
-Every fault is listed at once, an unknown key is refused, units are in the names, and nothing is repaired.
-"""
+"""line.yaml: one inspection line, validated as a whole. Opens nothing."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from radar_edge.errors import ConfigError
-
-
-class Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from radar_edge.config.base import Config
+from radar_edge.config.plc import Plc, TriggerConfig
 
 
 class ReplayCamera(Config):
@@ -69,23 +62,6 @@ class RoutingConfig(Config):
     )
 
 
-class PlcConfig(Config):
-    """The serial link to the PLC."""
-
-    driver: Literal["modbus-slave"]
-    port: str = Field(description="device path of the serial port")
-    baud: int = Field(default=115200, ge=1200, le=4_000_000)
-    parity: Literal["none", "even", "odd"] = "none"
-    stop_bits: Literal[1, 2] = 1
-    unit_id: int = Field(default=1, ge=1, le=247)
-    input_base: int = Field(default=0, ge=0, le=65000, description="address of our first input register")
-    holding_base: int = Field(default=0, ge=0, le=65000, description="address of the PLC's first holding register")
-    heartbeat_timeout_ms: float = Field(default=1000, gt=0, description="PLC heartbeat older than this: link is lost")
-    hold_ms: float = Field(
-        default=100, ge=0, le=10_000, description="a verdict that is read but not acknowledged stays so long"
-    )
-
-
 class JournalConfig(Config):
     path: Path
     journal_grace_s: float = Field(default=5.0, ge=0, description="a dead journal stops PASS after this time")
@@ -110,7 +86,8 @@ class LineConfig(Config):
     cameras: tuple[Camera, ...] = Field(min_length=1)
     health: HealthConfig = HealthConfig()
     routing: RoutingConfig
-    plc: PlcConfig
+    plc: Plc
+    trigger: TriggerConfig = TriggerConfig()
     journal: JournalConfig
 
     @model_validator(mode="after")
@@ -126,43 +103,13 @@ class LineConfig(Config):
             raise ValueError(
                 f"pair_wait_ms ({self.pair_wait_ms:g}) must be below deadline_ms - wire_margin_ms ({judged_by_ms:g})"
             )
+        if self.plc.driver == "line" and self.trigger.source == "plc":
+            raise ValueError("the driver line carries no trigger ids: trigger.source must be edge or interval")
+        if self.trigger.source == "edge" and self.trigger.port is None and self.plc.driver != "line":
+            raise ValueError("trigger.source edge needs trigger.port: the PLC's port is in use by its driver")
+        if self.plc.driver == "line" and self.trigger.port is not None:
+            raise ValueError("the driver line takes edges from its own port: say plc.trigger_pin, not trigger.port")
         return self
-
-
-class OneKeyOnce(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping: YAML would take the last one and say nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {', '.join(twice)} stands twice", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-
-AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
-
-
-def load_config(model: type[AnyConfig], path: Path) -> AnyConfig:
-    """Read a YAML file into `model`. Relative paths stay relative: see resolve_paths. Raises ConfigError."""
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), OneKeyOnce)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}", found=str(error)) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not YAML", found=" ".join(str(error).split())) from error
-    return validate(model, document, str(path))
-
-
-def validate(model: type[AnyConfig], document: Any, source: str) -> AnyConfig:
-    """Build `model` from plain data. Raises ConfigError that lists every fault with its place in `source`."""
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        faults = [f"{'.'.join(str(p) for p in e['loc']) or 'file'}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(f"{source} has {len(faults)} fault(s)", faults=faults, next_step="mend them all") from error
 
 
 def resolve_paths(config: LineConfig, folder: Path) -> LineConfig:

@@ -1,0 +1,135 @@
+"""What the drivers with registers or lines of text share: a port, a thread, the Exchange under one lock. No protocol.
+
+A port that is lost is opened again with capped back-off; meanwhile verdicts whose time is over are reported
+NOT_DELIVERED. The thread never moves our heartbeat.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+import serial
+
+from radar_edge.clock import NS_PER_MS, Clock
+from radar_edge.config import PortConfig
+from radar_edge.errors import PortError
+from radar_edge.records import Ne107, Verdict
+from radar_edge.runtime.plc.exchange import Exchange
+from radar_edge.runtime.plc.link import Delivery, PlcLink, StatusBit, Trigger
+from radar_edge.runtime.plc.port import PORT_FAULTS, char_ns, open_port
+
+FIRST_RETRY_S = 0.05
+LAST_RETRY_S = 1.0
+"""A cable that is put back is noticed within this and what opening takes."""
+JOIN_S = 3.0
+
+AnyPort = TypeVar("AnyPort", bound=PortConfig)
+
+
+class SerialLink(PlcLink, Generic[AnyPort]):
+    """Opens the port at once. Raises PortError if that cannot be done. A driver adds `_serve`."""
+
+    def __init__(self, config: AnyPort, clock: Clock, read_timeout_s: float) -> None:
+        self._config = config
+        self._clock = clock
+        self._read_timeout_s = read_timeout_s
+        self._char_ns = char_ns(config)
+        self._exchange = Exchange(
+            hold_ns=round(config.hold_ms * NS_PER_MS),
+            heartbeat_timeout_ns=round(config.heartbeat_timeout_ms * NS_PER_MS),
+        )
+        self._lock = threading.Lock()
+        self._triggers: queue.SimpleQueue[Trigger] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._error: BaseException | None = None
+        self._trouble: str | None = None
+        port = open_port(config, read_timeout_s)
+        self._thread = threading.Thread(target=self._run, args=(port,), name="plc-link", daemon=True)
+        self._thread.start()
+
+    @abstractmethod
+    def _serve(self, port: serial.Serial) -> None:
+        """Talk until `_stopping` is set. Raises one of PORT_FAULTS when the port is lost."""
+
+    def wait_trigger(self, timeout_s: float) -> Trigger | None:
+        self._raise_error()
+        try:
+            return self._triggers.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def publish(self, verdict: Verdict, *, wire_score: int, subset_bits: int, deadline_ns: int) -> None:
+        self._raise_error()
+        with self._lock:
+            self._exchange.publish(
+                verdict,
+                wire_score=wire_score,
+                subset_bits=subset_bits,
+                deadline_ns=deadline_ns,
+                now_ns=self._clock.now_ns(),
+            )
+
+    def beat(self, status: StatusBit, health: Sequence[Ne107]) -> None:
+        with self._lock:
+            self._exchange.beat(status, health)
+
+    def take_deliveries(self) -> list[Delivery]:
+        with self._lock:
+            return self._exchange.take_deliveries()
+
+    @property
+    def plc_alive(self) -> bool:
+        with self._lock:
+            return self._exchange.plc_alive(self._clock.now_ns())
+
+    @property
+    def trouble(self) -> str | None:
+        return self._trouble
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join(JOIN_S)
+        with self._lock:
+            self._exchange.close(self._clock.now_ns())
+
+    def _take_holding(self, start: int, values: Sequence[int], received_ns: int) -> None:
+        """What the PLC says in its registers, from offset `start`."""
+        with self._lock:
+            trigger = self._exchange.write_holding(start, values, received_ns)
+        if trigger is not None:
+            self._triggers.put(trigger)
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise RuntimeError("the PLC link's thread died") from self._error
+
+    def _run(self, port: serial.Serial) -> None:
+        try:
+            current: serial.Serial | None = port
+            while current is not None:
+                with contextlib.closing(current), contextlib.suppress(*PORT_FAULTS):
+                    self._serve(current)
+                current = self._reopen()
+        except BaseException as error:  # noqa: BLE001 - kept, and raised by the next wait_trigger or publish
+            self._error = error
+
+    def _reopen(self) -> serial.Serial | None:
+        """Try until the port is back; None once the link is being closed."""
+        wait_s = FIRST_RETRY_S
+        while not self._stopping.wait(wait_s):
+            wait_s = min(2 * wait_s, LAST_RETRY_S)
+            with self._lock:
+                self._exchange.lose_link(self._clock.now_ns())
+            try:
+                port = open_port(self._config, self._read_timeout_s)
+            except PortError as error:
+                self._trouble = error.problem
+            else:
+                self._trouble = None
+                return port
+        return None
