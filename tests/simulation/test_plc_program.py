@@ -31,8 +31,10 @@ class Scene:
         last = sequence if again is None else again
         self.plc.read([1, sequence, trigger_id, code, 1, 3, score, 1, 0, 0, self.beat, last], round(at_ms * MS))
 
-    def announce(self, trigger_id: int, at_ms: float) -> None:
+    def announce(self, trigger_id: int, at_ms: float, told_ms: float | None = None) -> None:
+        """`told_ms`: when the product had the id; at once unless said."""
         self.plc.announce(trigger_id, round(at_ms * MS))
+        self.plc.told(trigger_id, round((at_ms if told_ms is None else told_ms) * MS))
 
     def keep_alive(self, from_ms: int, to_ms: int, verdict: tuple[int, int, int] = (0, 0, 0)) -> None:
         for at_ms in range(from_ms, to_ms, 100):
@@ -99,6 +101,37 @@ def test_a_pass_after_the_window_lets_nothing_through() -> None:
     scene.read(501, (1, 1, PASS))
     assert scene.outcomes() == [(1, "missing", True)]
     assert scene.counts("pass", "missing", "late", "late_pass", "false_ack") == (0, 1, 1, 1, 0)
+
+
+def test_a_pass_that_is_late_because_the_product_was_told_late_is_no_fault_of_its() -> None:
+    scene = Scene()
+    scene.announce(1, 100, told_ms=400)
+    scene.keep_alive(200, 501)
+    scene.read(501, (1, 1, PASS))
+    assert scene.counts("pass", "missing", "late", "late_pass") == (0, 1, 1, 0)
+
+
+def test_the_gate_lets_through_what_passed_and_nothing_else() -> None:
+    """The belt takes 600 ms from the trigger to the gate."""
+    plc = PlcProgram(400 * MS, 600 * MS)
+    for number, code in enumerate((PASS, REJECT, None), 1):
+        plc.announce(number, 1000 * MS * number)
+        plc.read([1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 2 * number, 0], (1000 * number + 10) * MS)
+        if code is not None:
+            registers = [1, number, number, code, 1, 3, 300, 1, 0, 0, 2 * number + 1, number]
+            plc.read(registers, (1000 * number + 20) * MS)
+        assert (plc.on_belt, plc.summary()["through"]) == (1, min(number - 1, 1))
+        plc.scan((1000 * number + 610) * MS)
+        assert plc.on_belt == 0
+    assert (plc.summary()["through"], plc.summary()["gate_rejected"]) == (1, 2)
+
+
+def test_a_plc_that_goes_down_rejects_what_is_on_the_belt() -> None:
+    scene = Scene()
+    scene.announce(1, 100)
+    scene.read(150, (1, 1, PASS))
+    scene.plc.forget(200 * MS)
+    assert scene.counts("through", "gate_rejected") == (0, 1)
 
 
 def test_a_torn_read_counts_for_nothing() -> None:
