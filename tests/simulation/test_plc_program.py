@@ -116,9 +116,10 @@ def test_the_gate_lets_through_what_passed_and_nothing_else() -> None:
     plc = PlcProgram(400 * MS, 600 * MS)
     for number, code in enumerate((PASS, REJECT, None), 1):
         plc.announce(number, 1000 * MS * number)
-        plc.read([1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 2 * number, 0], (1000 * number + 10) * MS)
+        for beat in (3 * number, 3 * number + 1):
+            plc.read([1, 0, 0, 0, 0, 0, 0, 1, 0, 0, beat, 0], (1000 * number + 10) * MS)
         if code is not None:
-            registers = [1, number, number, code, 1, 3, 300, 1, 0, 0, 2 * number + 1, number]
+            registers = [1, number, number, code, 1, 3, 300, 1, 0, 0, 3 * number + 2, number]
             plc.read(registers, (1000 * number + 20) * MS)
         assert (plc.on_belt, plc.summary()["through"]) == (1, min(number - 1, 1))
         plc.scan((1000 * number + 610) * MS)
