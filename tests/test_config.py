@@ -52,11 +52,36 @@ def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
         ({"pair_wait_ms": 300}, "below deadline_ms"),
         ({"cameras": [GOOD["cameras"][0], GOOD["cameras"][0]]}, "same camera_id"),  # type: ignore[index]
         ({"cameras": [{"backend": "replay", "camera_id": "a", "modality": "rgb", "fps": 30}]}, "files or folder"),
+        ({"plc": {"driver": "modbus-slave"}}, "either port or usb_serial"),
+        ({"plc": {"driver": "modbus-slave", "port": "p", "usb_serial": "s"}}, "either port or usb_serial"),
+        ({"plc": {"driver": "modbus-master", "port": "p", "input_base": 4}}, "overlap"),
+        ({"plc": {"driver": "modbus-slave", "port": "p", "poll_ms": 10}}, "poll_ms"),
+        ({"plc": {"driver": "canbus", "port": "p"}}, "driver"),
+        ({"plc": {"driver": "line", "port": "p"}}, "no trigger ids"),
+        ({"trigger": {"source": "edge"}}, "needs trigger.port"),
+        (
+            {"plc": {"driver": "line", "port": "p"}, "trigger": {"source": "edge", "port": "q"}},
+            "edges from its own port",
+        ),
     ],
 )
 def test_contradictions_are_refused(tmp_path: Path, change: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         load(tmp_path, {**GOOD, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"plc": {"driver": "modbus-master", "port": "p"}},
+        {"plc": {"driver": "ascii", "usb_serial": "A10K1234"}},
+        {"plc": {"driver": "line", "port": "p"}, "trigger": {"source": "edge"}},
+        {"trigger": {"source": "edge", "port": "/dev/ttyUSB1", "pin": "dsr"}},
+        {"trigger": {"source": "interval", "period_ms": 200}},
+    ],
+)
+def test_every_driver_and_source_of_triggers_can_be_said(tmp_path: Path, change: dict[str, object]) -> None:
+    load(tmp_path, {**GOOD, **change})
 
 
 def test_what_is_no_yaml_is_said(tmp_path: Path) -> None:

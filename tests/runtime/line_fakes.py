@@ -51,9 +51,9 @@ class FakeLink(PlcLink):
         self.announced_ns: dict[int, int] = {}
         self.closed = False
 
-    def announce(self, trigger_id: int) -> None:
+    def announce(self, trigger_id: int, fresh: bool = True) -> None:
         with self._wake:
-            trigger = Trigger(trigger_id, self._clock.now_ns())
+            trigger = Trigger(trigger_id, self._clock.now_ns(), fresh)
             self.announced_ns[trigger_id] = trigger.received_ns
             self._triggers.append(trigger)
             self._wake.notify()

@@ -164,6 +164,17 @@ def test_a_dead_journal_is_told_at_once_and_stops_pass_after_the_grace(tmp_path:
     assert [part["code"] for part in read_parts(path)] == ["PASS", "NO_DECISION", "PASS"]
 
 
+def test_an_id_that_stood_there_when_we_came_is_not_judged(tmp_path: Path) -> None:
+    """The frame taken now would be another part's."""
+    with bench(tmp_path) as line:
+        line.link.announce(7, fresh=False)
+        line.link.announce(8)
+        line.wait_verdicts(2)
+    told = {verdict.trigger_id: (verdict.code, verdict.reason) for verdict in line.link.verdicts}
+    assert told[7] == (Code.NO_DECISION, Reason.RESTART)
+    assert told[8][0] is Code.PASS
+
+
 def test_a_repeated_trigger_is_judged_once(tmp_path: Path) -> None:
     with bench(tmp_path, answer=lambda _modality, part: [(60.0, part)]) as line:
         line.link.announce(1)

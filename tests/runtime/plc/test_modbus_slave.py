@@ -297,3 +297,20 @@ def test_mbpoll_reads_and_writes(link: PlcLink, cable: Cable) -> None:
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     values = [int(line.split("\t")[1]) for line in out.splitlines() if line.startswith("[")]
     assert values == [1, 1, 42, 2, 2, 3, 300, 0, 0, 0, 0, 1]
+
+
+def test_bytes_that_are_no_modbus_and_another_unit_are_told(link: PlcLink, cable: Cable) -> None:
+    with serial.Serial(cable.b, 115200, timeout=0) as port:
+        tell_until(port, b"\x80\xf8\x00\xf8", lambda: "no Modbus RTU: check baud" in (link.trouble or ""))
+        port.write(READ_INPUTS)
+        until(lambda: link.trouble is None)
+        others = seal(bytes.fromhex("07 04 0000 000c"))
+        tell_until(port, others, lambda: "asks unit 7; we are unit 1" in (link.trouble or ""))
+
+
+def tell_until(port: serial.Serial, data: bytes, condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it was never told"
+        port.write(data)
+        time.sleep(0.05)

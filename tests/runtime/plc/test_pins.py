@@ -52,7 +52,7 @@ with open_link(config, MonotonicClock()) as link:
 
 
 class Pins:
-    def __init__(self, folder: Path, port: str) -> None:
+    def __init__(self, folder: Path, port: str, program: str = PROGRAM) -> None:
         self.log, self.inputs = folder / "pins.log", folder / "inputs"
         self.inputs.write_text("0")
         environment = {
@@ -62,7 +62,7 @@ class Pins:
             "MODEM_INPUTS": str(self.inputs),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, port],
+            [sys.executable, "-c", program, port],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -154,6 +154,34 @@ def test_an_edge_on_the_input_is_a_trigger_and_a_level_is_not(pins: Pins) -> Non
     pins.inputs.write_text("1")
     pins.say("trigger")
     assert pins.line() == "trigger 2"
+
+
+EDGES = """
+import sys, time
+from radar_edge.clock import MonotonicClock
+from radar_edge.config import TriggerConfig
+from radar_edge.runtime.plc.triggers import EdgeTriggers
+
+with EdgeTriggers(TriggerConfig(source="edge", port=sys.argv[1]), MonotonicClock()) as edges:
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        trigger = edges.wait(20)
+        print("trigger", trigger.trigger_id, flush=True)
+"""
+
+
+def test_edges_on_a_port_of_their_own_are_triggers(tmp_path: Path) -> None:
+    with Cable() as cable:
+        pins = Pins(tmp_path, cable.a, EDGES)
+        try:
+            for number in (1, 2):
+                time.sleep(0.05)
+                pins.inputs.write_text("1")
+                pins.say("wait")
+                assert pins.line() == f"trigger {number}"
+                pins.inputs.write_text("0")
+        finally:
+            pins.close()
 
 
 def test_a_port_without_pins_is_refused() -> None:

@@ -6,8 +6,10 @@ import errno
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from serial.tools import list_ports
 
 from radar_edge.clock import MonotonicClock
 from radar_edge.config import ModbusSlaveConfig
@@ -53,6 +55,23 @@ def test_a_port_that_another_process_has_names_the_process() -> None:
 def test_a_file_is_no_port(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "cannot open" in refusal(str(tmp_path / "file")).problem
+
+
+def test_an_adapter_is_found_by_its_serial_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapters = [SimpleNamespace(serial_number=None, device="/dev/ttyS0")]
+    monkeypatch.setattr(list_ports, "comports", lambda: adapters)
+    config = ModbusSlaveConfig(driver="modbus-slave", usb_serial="A10K1234")
+    with pytest.raises(PortError, match="no USB serial adapter has the serial number A10K1234"):
+        open_link(config, MonotonicClock())
+    with Cable() as cable:
+        adapters.append(SimpleNamespace(serial_number="A10K1234", device=cable.a))
+        open_link(config, MonotonicClock()).close()
+
+
+def test_a_port_that_cannot_switch_a_transceiver_says_so() -> None:
+    with Cable() as cable, pytest.raises(PortError) as caught:
+        open_link(ModbusSlaveConfig(driver="modbus-slave", port=cable.a, rs485=True), MonotonicClock())
+    assert caught.value.exit_code == 3
 
 
 def test_missing_rights_are_told_apart() -> None:
