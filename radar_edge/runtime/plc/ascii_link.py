@@ -12,7 +12,7 @@ import serial
 from radar_edge.clock import NS_PER_MS, NS_PER_S, Clock
 from radar_edge.config import AsciiConfig
 from radar_edge.runtime.plc.ascii_codec import MAX_LINE_BYTES, Lines, parse_line, seal_line
-from radar_edge.runtime.plc.registers import Holding, Input
+from radar_edge.runtime.plc.registers import Input
 from radar_edge.runtime.plc.serial_link import SerialLink
 
 STEP_S = 0.005
@@ -23,6 +23,8 @@ LEAST_BAD = 3
 
 class AsciiLink(SerialLink[AsciiConfig]):
     """Opens the port at once. Raises PortError if that cannot be done."""
+
+    acknowledge_confirms = True
 
     def __init__(self, config: AsciiConfig, clock: Clock) -> None:
         self._bad = 0
@@ -53,9 +55,6 @@ class AsciiLink(SerialLink[AsciiConfig]):
                 self._bad += bool(line)
                 continue
             self._bad, self._junk_since_ns, self._trouble = 0, None, None
-            if said.start == Holding.TRIGGER_ID:
-                with self._lock:
-                    self._exchange.confirm(said.values[Holding.ACKNOWLEDGED], now_ns)
             self._take_holding(said.start, said.values, now_ns)
         if self._bad >= LEAST_BAD:
             self._trouble = "the PLC's lines are damaged: check its checksum, baud, parity and stop bits"

@@ -45,7 +45,9 @@ class _Card:
 class Exchange:
     """Both blocks of one link. `hold_ns`: how long a verdict that is not acknowledged stays for the PLC to read."""
 
-    def __init__(self, hold_ns: int, heartbeat_timeout_ns: int) -> None:
+    def __init__(self, hold_ns: int, heartbeat_timeout_ns: int, *, acknowledge_confirms: bool = False) -> None:
+        """`acknowledge_confirms`: an acknowledge also shows that what was offered arrived."""
+        self._acknowledge_confirms = acknowledge_confirms
         self._hold_ns = hold_ns
         self._heartbeat_timeout_ns = heartbeat_timeout_ns
         self._condition = Condition()
@@ -54,6 +56,7 @@ class Exchange:
         self._card: _Card | None = None
         self._sequence = 0
         self._last_trigger_id: int | None = None
+        self._stale_acknowledge: int | None = None
         self._plc_beat_ns: int | None = None
         self._deliveries: list[Delivery] = []
 
@@ -115,6 +118,7 @@ class Exchange:
         """Take what the PLC wrote at `now_ns`; a Trigger if it announced an id that differs from the last one."""
         beat_before = self._holding[Holding.HEARTBEAT]
         self._holding[start : start + len(values)] = values
+        self._mark_stale(start, len(values))
         if self._holding[Holding.HEARTBEAT] != beat_before:
             self._plc_beat_ns = now_ns
         if start <= Holding.ACKNOWLEDGED < start + len(values):
@@ -189,15 +193,25 @@ class Exchange:
         card.read_ns = done_ns
         self._report(card, DeliveryState.SHOWN, card.face.code, done_ns)
 
+    def _mark_stale(self, start: int, count: int) -> None:
+        """The acknowledge that stands there at the first contact is of an earlier run, until it changes."""
+        acknowledged = self._holding[Holding.ACKNOWLEDGED]
+        if self._last_trigger_id is None and start == Holding.TRIGGER_ID and count > Holding.ACKNOWLEDGED:
+            self._stale_acknowledge = acknowledged
+        elif acknowledged != self._stale_acknowledge:
+            self._stale_acknowledge = None
+
     @staticmethod
     def _is_late(card: _Card, done_ns: int) -> bool:
         return card.face.code is Code.PASS and done_ns > card.deadline_ns
 
     def _note_acknowledge(self, now_ns: int) -> None:
-        card = self._card
-        if card is None or card.read_ns is None or card.acknowledged:
+        card, acknowledged = self._card, self._holding[Holding.ACKNOWLEDGED]
+        if card is None or card.acknowledged or acknowledged == self._stale_acknowledge:
             return
-        if self._holding[Holding.ACKNOWLEDGED] == card.face.sequence:
+        if self._acknowledge_confirms:
+            self.confirm(acknowledged, now_ns)
+        if card.read_ns is not None and acknowledged == card.face.sequence:
             card.acknowledged = True
             self._report(card, DeliveryState.ACKNOWLEDGED, card.face.code, now_ns)
             self._turn(now_ns)

@@ -34,6 +34,9 @@ AnyPort = TypeVar("AnyPort", bound=PortConfig)
 class SerialLink(PlcLink, Generic[AnyPort]):
     """Opens the port at once. Raises PortError if that cannot be done. A driver adds `_serve`."""
 
+    acknowledge_confirms = False
+    """Whether the PLC's acknowledge is all that shows that a verdict arrived."""
+
     def __init__(self, config: AnyPort, clock: Clock, read_timeout_s: float) -> None:
         self._config = config
         self._clock = clock
@@ -42,6 +45,7 @@ class SerialLink(PlcLink, Generic[AnyPort]):
         self._exchange = Exchange(
             hold_ns=round(config.hold_ms * NS_PER_MS),
             heartbeat_timeout_ns=round(config.heartbeat_timeout_ms * NS_PER_MS),
+            acknowledge_confirms=self.acknowledge_confirms,
         )
         self._lock = threading.Lock()
         self._triggers: queue.SimpleQueue[Trigger] = queue.SimpleQueue()

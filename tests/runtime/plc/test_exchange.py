@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -270,6 +271,22 @@ def test_an_id_that_stands_there_at_the_first_contact_is_told_apart() -> None:
     assert second.write_holding(2, [1], 0) is None
     assert second.write_holding(0, [0], 1) is None
     assert second.write_holding(0, [7], 2) == Trigger(7, 2)
+
+
+@pytest.mark.parametrize("confirms", [True, False])
+def test_an_acknowledge_left_from_an_earlier_run_acknowledges_nothing(confirms: bool) -> None:
+    """The first verdict went out before the PLC was heard: its number may be the one that stands there."""
+    link = Exchange(HOLD_MS * MS, 1000 * MS, acknowledge_confirms=confirms)
+    publish(link, 5, 0)
+    sequence = offered(link, 1).sequence
+    for at_ms in (2, 3):
+        link.write_holding(0, [0, sequence, at_ms], at_ms * MS)
+    assert states(link) == []
+    link.write_holding(0, [0, 0, 4], 4 * MS)
+    if not confirms:
+        link.confirm(sequence, 5 * MS)
+    link.write_holding(0, [0, sequence, 6], 6 * MS)
+    assert states(link) == [(5, SHOWN, Code.PASS), (5, DeliveryState.ACKNOWLEDGED, Code.PASS)]
 
 
 def offered(link: Exchange, at_ms: int) -> Shown:
