@@ -75,6 +75,12 @@ def test_the_drawing_of_the_wire_is_what_its_script_draws(tmp_path: Path) -> Non
     assert out.read_text() == (ROOT / "docs/images/plc-timing.svg").read_text()
 
 
+def test_the_runs_of_the_wire_are_those_that_were_recorded() -> None:
+    command = [sys.executable, str(ROOT / "tools/plc_results.py"), str(ROOT / "docs/results/plc.jsonl")]
+    table = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert table in (ROOT / "docs/plc.md").read_text()
+
+
 def test_the_register_map_names_every_code_reason_and_status_bit() -> None:
     text = (ROOT / "docs/plc.md").read_text()
     for code in Code:
