@@ -74,8 +74,7 @@ def svg() -> str:
         place = x((start + end) / 2) if inside else x(end) + 4
         anchor = "middle" if inside else "start"
         parts.append(f'<text x="{place:.0f}" y="{y(lane) + 25:.0f}" text-anchor="{anchor}">{text}</text>')
-    for beat in range(0, 1400, 40):
-        parts.append(line(x(beat), x(beat), y(4) + 12, y(4) + 34, 'stroke="#555"'))
+    parts.extend(line(x(beat), x(beat), y(4) + 12, y(4) + 34, 'stroke="#555"') for beat in range(0, 1400, 40))
     base = y(len(LANES)) + 8
     for start, deadline, window, name in WINDOWS:
         for length, row, text in ((deadline, 0, f"deadline_ms of {name}"), (window, 1, f"the PLC's window of {name}")):

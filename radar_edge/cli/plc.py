@@ -21,11 +21,11 @@ SAFE = 3
 
 def register(app: typer.Typer) -> None:
     plc = typer.Typer(help="Commission the link to the PLC.", no_args_is_help=True)
-    plc.command("test")(test)
+    plc.command("test")(commission)
     app.add_typer(plc, name="plc")
 
 
-def test(
+def commission(
     port: Annotated[str, typer.Option("--port", help="Device path of the serial port.")],
     driver: Annotated[str, typer.Option("--driver", help="modbus-slave, modbus-master or ascii.")] = "modbus-slave",
     baud: Annotated[int, typer.Option("--baud")] = 115200,
