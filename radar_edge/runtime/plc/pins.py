@@ -26,9 +26,8 @@ from radar_edge.config import LinePinsConfig
 from radar_edge.errors import PortError
 from radar_edge.records import Code, Ne107, Verdict
 from radar_edge.runtime.plc.link import Delivery, DeliveryState, PlcLink, StatusBit, Trigger
-from radar_edge.runtime.plc.port import PORT_FAULTS, open_port
+from radar_edge.runtime.plc.port import JOIN_S, PORT_FAULTS, open_port, reopen
 from radar_edge.runtime.plc.registers import next_number
-from radar_edge.runtime.plc.serial_link import FIRST_RETRY_S, JOIN_S, LAST_RETRY_S
 from radar_edge.runtime.plc.triggers import EdgeCounter, level_of
 
 IDLE_S = 0.005
@@ -106,20 +105,10 @@ class PinsLink(PlcLink):
         while current is not None:
             with contextlib.closing(current), contextlib.suppress(*PORT_FAULTS):
                 self._serve(current)
-            current = self._reopen()
+            current = reopen(lambda: open_with_pins(self._config), self._stopping, self._tell)
 
-    def _reopen(self) -> serial.Serial | None:
-        wait_s = FIRST_RETRY_S
-        while not self._stopping.wait(wait_s):
-            wait_s = min(2 * wait_s, LAST_RETRY_S)
-            try:
-                port = open_with_pins(self._config)
-            except PortError as error:
-                self._trouble = error.problem
-            else:
-                self._trouble = None
-                return port
-        return None
+    def _tell(self, problem: str | None) -> None:
+        self._trouble = problem
 
     def _serve(self, port: serial.Serial) -> None:
         idle(port)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import termios
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import serial
@@ -20,6 +22,11 @@ from radar_edge.errors import PortError
 PORT_FAULTS = (OSError, termios.error, serial.SerialException)
 
 WRITE_TIMEOUT_S = 0.5
+FIRST_RETRY_S = 0.05
+LAST_RETRY_S = 1.0
+"""A cable that is put back is noticed within this and what opening takes."""
+JOIN_S = 3.0
+"""A thread that owns a port ends within this."""
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 
 
@@ -47,6 +54,26 @@ def open_port(config: PortConfig, read_timeout_s: float) -> serial.Serial:
         port.close()
         raise port_error(device, error) from error
     return port
+
+
+def reopen(
+    open_it: Callable[[], serial.Serial], stopping: threading.Event, tell: Callable[[str | None], None]
+) -> serial.Serial | None:
+    """Try with capped back-off until the port is back; None once `stopping` is set.
+
+    `tell` hears of every try: the problem, or None when the port is open.
+    """
+    wait_s = FIRST_RETRY_S
+    while not stopping.wait(wait_s):
+        wait_s = min(2 * wait_s, LAST_RETRY_S)
+        try:
+            port = open_it()
+        except PortError as error:
+            tell(error.problem)
+        else:
+            tell(None)
+            return port
+    return None
 
 
 def device_of(config: PortConfig) -> str:

@@ -17,16 +17,10 @@ import serial
 
 from radar_edge.clock import NS_PER_MS, Clock
 from radar_edge.config import PortConfig
-from radar_edge.errors import PortError
 from radar_edge.records import Ne107, Verdict
 from radar_edge.runtime.plc.exchange import Exchange
 from radar_edge.runtime.plc.link import Delivery, PlcLink, StatusBit, Trigger
-from radar_edge.runtime.plc.port import PORT_FAULTS, char_ns, open_port
-
-FIRST_RETRY_S = 0.05
-LAST_RETRY_S = 1.0
-"""A cable that is put back is noticed within this and what opening takes."""
-JOIN_S = 3.0
+from radar_edge.runtime.plc.port import JOIN_S, PORT_FAULTS, char_ns, open_port, reopen
 
 AnyPort = TypeVar("AnyPort", bound=PortConfig)
 
@@ -118,22 +112,12 @@ class SerialLink(PlcLink, Generic[AnyPort]):
             while current is not None:
                 with contextlib.closing(current), contextlib.suppress(*PORT_FAULTS):
                     self._serve(current)
-                current = self._reopen()
+                current = reopen(lambda: open_port(self._config, self._read_timeout_s), self._stopping, self._tell)
         except BaseException as error:  # noqa: BLE001 - kept, and raised by the next wait_trigger or publish
             self._error = error
 
-    def _reopen(self) -> serial.Serial | None:
-        """Try until the port is back; None once the link is being closed."""
-        wait_s = FIRST_RETRY_S
-        while not self._stopping.wait(wait_s):
-            wait_s = min(2 * wait_s, LAST_RETRY_S)
-            with self._lock:
-                self._exchange.lose_link(self._clock.now_ns())
-            try:
-                port = open_port(self._config, self._read_timeout_s)
-            except PortError as error:
-                self._trouble = error.problem
-            else:
-                self._trouble = None
-                return port
-        return None
+    def _tell(self, problem: str | None) -> None:
+        """Of a try to open the port again. While it is gone, verdicts whose time is over are given up."""
+        self._trouble = problem
+        with self._lock:
+            self._exchange.lose_link(self._clock.now_ns())

@@ -14,14 +14,11 @@ import serial
 
 from radar_edge.clock import NS_PER_MS, NS_PER_S, Clock
 from radar_edge.config import ModbusSlaveConfig, TriggerConfig
-from radar_edge.errors import PortError
 from radar_edge.runtime.plc.link import Trigger
-from radar_edge.runtime.plc.port import PORT_FAULTS, open_port
+from radar_edge.runtime.plc.port import JOIN_S, PORT_FAULTS, open_port, reopen
 from radar_edge.runtime.plc.registers import next_number
 
 LOOK_S = 0.001
-RETRY_S = 0.5
-JOIN_S = 3.0
 
 
 class EdgeCounter:
@@ -96,13 +93,7 @@ class EdgeTriggers:
                     trigger = self._edges.look(level_of(current, self._pin), self._clock.now_ns())
                     if trigger is not None:
                         self._triggers.put(trigger)
-            current = self._reopen()
-
-    def _reopen(self) -> serial.Serial | None:
-        while not self._stopping.wait(RETRY_S):
-            with contextlib.suppress(PortError):
-                return open_port(self._port_config, 0)
-        return None
+            current = reopen(lambda: open_port(self._port_config, 0), self._stopping, lambda _: None)
 
     def __enter__(self) -> EdgeTriggers:
         return self
