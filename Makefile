@@ -21,7 +21,7 @@ venv: $(VENV)/.ready
 $(VENV)/.ready: setup.py constraints/workstation.txt
 	@test -n '$(PYTHON)' || { echo 'no Python 3.11, 3.12 or 3.13 found: install one, or say make PYTHON=/path/to/python'; exit 3; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints/workstation.txt -e '.[ort,train,export,report,sim,bench,dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints/workstation.txt -e '.[ort,train,export,preflight,report,sim,bench,dev]'
 	@touch $@
 
 demo: venv

@@ -85,8 +85,12 @@ class Calibration(BaseModel):
 
         Unlike a p-value it still ranks parts that lie above every held-out one.
         """
-        spread = max(self.threshold - self.scores[len(self.scores) // 2], 1e-6)
-        return (score - self.threshold) / spread
+        return (score - self.threshold) / self.spread
+
+    @property
+    def spread(self) -> float:
+        """From the median good part's score to the threshold."""
+        return max(self.threshold - self.scores[len(self.scores) // 2], 1e-6)
 
     def wire_score(self, score: float) -> int:
         """0..1000 for register 6: 250 for the median good part, 500 at the threshold, above it exactly if rejected."""

@@ -10,21 +10,18 @@ import json
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from radar_edge.bundle.evidence import Entry, Gate, Parity, Precision, Preflight, Refused, Rounding
 from radar_edge.errors import BundleError, UsageError
 from radar_edge.modality import check_modalities, subset_from_slug
 from radar_edge.preprocess import Preprocess
 from radar_edge.scoring import Calibration
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 REBUILD = "build the bundle again with `radar-edge build-engines` of this version"
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
-
-
-class Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelInfo(Entry):
@@ -38,24 +35,19 @@ class ModelInfo(Entry):
     seed: int
 
 
-class Parity(Entry):
-    """The largest differences to the trained network, over `parts` held-out good parts; logits."""
-
-    parts: int = Field(ge=1)
-    max_abs_map: float = Field(ge=0)
-    max_abs_score: float = Field(ge=0)
-
-
 class EngineEntry(Entry):
     """One engine: a Subset at a precision."""
 
     subset: str
-    precision: Literal["fp32", "fp16", "int8"]
+    precision: Precision
     file: str
     macs: int = Field(ge=1, description="multiply-accumulate operations a part")
     parameters: int = Field(ge=1)
     parity: Parity
     calibration: Calibration
+    gate: Gate | None = Field(default=None, description="none for FP32, which is what the others are held against")
+    rounding: Rounding | None = Field(default=None, description="of an INT8 engine")
+    preflight: Preflight | None = None
 
 
 class Recalibrated(Entry):
@@ -66,12 +58,14 @@ class Recalibrated(Entry):
 
 
 class Manifest(Entry):
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     created_by: str
+    tools: dict[str, str] = Field(default_factory=dict, description="package -> version that the engines depend on")
     model: ModelInfo
     preprocess: Preprocess
     subsets: tuple[str, ...] = Field(min_length=1)
     engines: tuple[EngineEntry, ...] = Field(min_length=1)
+    refused: tuple[Refused, ...] = ()
     recalibrated: Recalibrated | None = None
     files: dict[str, Digest] = Field(description="path in the bundle -> SHA-256 of every file but the manifest's two")
 
@@ -80,6 +74,7 @@ class Manifest(Entry):
         faults = [f"the path {path!r} is not inside the bundle" for path in self.files if not is_inside(path)]
         faults += [f"the engine file {e.file!r} is not listed" for e in self.engines if e.file not in self.files]
         faults += self._subset_faults()
+        faults += self._evidence_faults()
         if tuple(self.preprocess.modalities) != self.model.modalities:
             faults.append("preprocess and model do not have the same modalities")
         if faults:
@@ -99,9 +94,28 @@ class Manifest(Entry):
             faults.append("the subsets are not those of the engines")
         return faults
 
+    def _evidence_faults(self) -> list[str]:
+        """A lower precision ships with a gate that it passed, INT8 also with its ranges."""
+        faults = []
+        for engine in self.engines:
+            name = f"the engine {engine.subset} {engine.precision}"
+            if engine.precision != "fp32" and engine.gate is None:
+                faults.append(f"{name} went through no gate")
+            if engine.gate is not None and not engine.gate.passed:
+                faults.append(f"{name} failed its gate")
+            if (engine.precision == "int8") != (engine.rounding is not None):
+                faults.append(f"{name} and its INT8 ranges do not go together")
+            elif engine.rounding is not None and engine.rounding.ranges not in self.files:
+                faults.append(f"the ranges {engine.rounding.ranges!r} of {name} are not listed")
+        return faults
+
 
 def engine_file(slug: str, precision: str) -> str:
     return f"onnx/{slug}_{precision}.onnx"
+
+
+def ranges_file(slug: str) -> str:
+    return f"calibration/{slug}.json"
 
 
 def reference_file(slug: str, precision: str) -> str:

@@ -2,6 +2,7 @@
 
     signing.key      our private key, PEM, mode 0600
     signing.pub      our public key
+    retired-<id>.*   our key before a rotation: its bundles stay trusted, it signs nothing more
     <name>.pub       public keys of others whose bundles are trusted
 
 The folder is $RADAR_EDGE_HOME/keys, else ~/.config/radar-edge/keys.
@@ -13,6 +14,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ from radar_edge import files
 from radar_edge.errors import StorageError, UsageError
 
 PRIVATE, PUBLIC = "signing.key", "signing.pub"
+RETIRED = "retired"
 
 TrustedKeys = Mapping[str, Ed25519PublicKey]
 """Key id -> public key."""
@@ -102,10 +105,55 @@ def create_key(folder: Path) -> Signer:
         raise StorageError(f"cannot make the key folder {folder}", found=error.strerror) from error
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     files.write_bytes(path, private, mode=0o600)
-    files.write_bytes(folder / PUBLIC, public)
+    files.write_bytes(folder / PUBLIC, pem(key.public_key()))
     return Signer(key)
+
+
+def rotate_key(folder: Path) -> tuple[str, Signer]:
+    """Retire the user's own key and make a new one; (id of the old key, the new signer).
+
+    What the old key signed stays trusted here until its retired-<id>.pub is taken away. A crash in between leaves
+    no key or two public ones, never a lost bundle. Raises UsageError if there is no own key.
+    """
+    signer = load_signer(folder)
+    old = signer.key_id
+    files.write_bytes(folder / f"{RETIRED}-{old}.pub", pem(signer.key.public_key()))
+    try:
+        (folder / PRIVATE).rename(folder / f"{RETIRED}-{old}.key")
+        files.sync_folder(folder)
+    except OSError as error:
+        raise StorageError(f"cannot retire the key {old} in {folder}", found=error.strerror) from error
+    return old, create_key(folder)
+
+
+def trust_key(folder: Path, source: Path, name: str) -> str:
+    """Copy a public key into the folder as `name`.pub; its id. Raises UsageError if it is none or the name is taken."""
+    try:
+        key = load_pem_public_key(_read(source))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _no_key(source, "public") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise _no_key(source, "public")
+    target = folder / f"{name}.pub"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name.startswith((RETIRED, "signing")):
+        raise UsageError(
+            "this name cannot be given to a key",
+            found=name,
+            wanted=f"letters, digits, . _ and -, not starting with {RETIRED} or signing",
+        )
+    if target.exists():
+        raise UsageError(f"{target} exists already", next_step="name another with --name")
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StorageError(f"cannot make the key folder {folder}", found=error.strerror) from error
+    files.write_bytes(target, pem(key))
+    return key_id(key)
+
+
+def pem(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def load_signer(folder: Path) -> Signer:

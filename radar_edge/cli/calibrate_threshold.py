@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from radar_edge.cli.build_engines import document, own_key
+from radar_edge.cli.build_engines import own_key
+from radar_edge.cli.engines import document
 from radar_edge.cli.output import JsonOption, console, print_json, say
 from radar_edge.cli.progress import progress_bar, shower
 from radar_edge.cli.thresholds import thresholds_table

@@ -17,6 +17,7 @@ from radar_edge.cli.progress import progress_bar, shower
 ROWS = {
     "image_auroc": ("AUROC, visible defects", "{:.3f}", "{:+.3f}", 1),
     "image_auroc_any": ("AUROC, all defects", "{:.3f}", "{:+.3f}", 1),
+    "aupro_030": ("AUPRO 0.30", "{:.3f}", "{:+.3f}", 1),
     "frr_at_threshold": ("false rejects", "{:.1f} %", "{:+.1f}", 100),
     "escape_at_threshold": ("escapes", "{:.1f} %", "{:+.1f}", 100),
 }
@@ -32,11 +33,16 @@ def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="Run or bundle: the one before.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Run or bundle: the one after.")],
     data: Annotated[Path, typer.Option("--data", help="Image folder with test parts.")],
+    precision_a: Annotated[str | None, typer.Option("--precision-a", help="Of A, a bundle: fp32, fp16, int8.")] = None,
+    precision_b: Annotated[str | None, typer.Option("--precision-b", help="Of B, likewise. Default: fp32.")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="HTML page to write, with pictures.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write.")] = None,
     json: JsonOption = False,
 ) -> dict[str, Any]:
-    """Compare two detectors part by part: the difference of each figure, and the parts that changed sides."""
+    """Compare two detectors part by part: the difference of each figure, and the parts that changed sides.
+
+    Name one bundle twice to compare two of its precisions.
+    """
     from radar_edge.data.layouts import index
     from radar_edge.evaluation import compare as paired
     from radar_edge.evaluation.compare_report import write_comparison
@@ -51,14 +57,15 @@ def compare(
     dataset = index(data)
     with ExitStack() as stack:
         show = shower(stack.enter_context(progress_bar()))
-        judges = [open_judges(source, dataset, stack, show) for source in (a, b)]
+        wanted = ((a, precision_a), (b, precision_b))
+        judges = [open_judges(source, dataset, stack, show, precision=precision) for source, precision in wanted]
         paired.common_subsets(tuple(judges[0].runners), tuple(judges[1].runners))
         judged = [
             judge(one.runners, dataset.select("test"), one.preprocess, show, f"judge test parts with {name}")
             for name, one in zip("AB", judges, strict=True)
         ]
     found = paired.compare(judged[0], judged[1], judges[0].thresholds, judges[1].thresholds)
-    result = {**found, "a": str(a), "b": str(b), "data": str(data)}
+    result = {**found, "a": titled(a, precision_a), "b": titled(b, precision_b), "data": str(data)}
     console.print(table(result))
     tell_sides(result)
     if out is not None:
@@ -70,6 +77,10 @@ def compare(
     if json:
         print_json(result)
     return result
+
+
+def titled(source: Path, precision: str | None) -> str:
+    return str(source) if precision is None else f"{source} {precision}"
 
 
 def table(result: Mapping[str, Any]) -> Table:

@@ -77,7 +77,7 @@ def demo(
         dataset = index(source)
         with watch.step("train", f"train: RADAR from scratch on {', '.join(dataset.modalities)}"):
             run_train(source, folder / "run", preset)
-        with watch.step("build_engines", "build-engines: one engine for every subset"):
+        with watch.step("build_engines", "build-engines: FP32, FP16 and INT8 engines for every subset"):
             run_build(folder / "run", source, folder / "bundle")
         with watch.step("evaluate", "evaluate: every engine on the test images"):
             metrics = run_evaluate(folder / "bundle", source, folder)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from radar_edge.cli.judges import check_kind, open_judges
+from radar_edge.cli.judges import PrecisionOption, check_kind, open_judges
 from radar_edge.cli.output import JsonOption, console, print_json, say
 from radar_edge.cli.progress import progress_bar, shower
 from radar_edge.cli.thresholds import facts, promises
@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     source: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="Folder written by train or build-engines.")],
     data: Annotated[Path, typer.Option("--data", help="Image folder with test parts.")],
+    precision: PrecisionOption = None,
     report: Annotated[Path | None, typer.Option("--report", help="HTML page to write, with pictures.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write: metrics.json.")] = None,
     target_frr: Annotated[
@@ -49,9 +50,9 @@ def evaluate(
     dataset = index(data)
     with ExitStack() as stack:
         show = shower(stack.enter_context(progress_bar()))
-        detector = open_judges(source, dataset, stack, show, target_frr)
+        detector = open_judges(source, dataset, stack, show, target_frr, precision)
         metrics, judged = evaluation_of(detector, dataset, show)
-    metrics |= {"source": str(source), "data": str(data)}
+    metrics |= {"source": str(source), "data": str(data), "precision": precision}
     for subset, calibration in detector.calibrations.items():
         chance = frr_chance(calibration, judged[subset])
         metrics["subsets"][subset.slug] |= {**facts(calibration), "frr_chance": chance}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from radar_edge.cli.output import say
 from radar_edge.errors import MissingPackageError, UsageError
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 TARGET_FRR = 0.05
 """Of the thresholds of a run, unless the user or the number of held-out parts says otherwise; a bundle has its own."""
 BACKEND = "onnxruntime"
-PRECISION = "fp32"
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option("--precision", help="Which engines of a bundle: fp32, fp16 or int8. Default: fp32."),
+]
 UNTRAINED_SEED = 0
 
 
@@ -36,16 +41,27 @@ def check_kind(source: Path) -> None:
 
 
 def open_judges(
-    source: Path, dataset: Dataset, stack: ExitStack, progress: Progress, target_frr: float | None = None
+    source: Path,
+    dataset: Dataset,
+    stack: ExitStack,
+    progress: Progress,
+    target_frr: float | None = None,
+    precision: str | None = None,
 ) -> Detector:
     """The engines of a run or bundle, closed with `stack`. Raises UsageError if `source` is neither.
 
     A bundle brings its thresholds, and a `target_frr` for it is a UsageError. Those of a run are set on the good
     parts that its training held out, which `dataset` must hold; too few of them for `target_frr` are a UsageError.
-    Without one the target is TARGET_FRR, or the least that so few parts can guarantee, which is then said.
+    Without one the target is TARGET_FRR, or the least that so few parts can guarantee, which is then said. A run has no
+    engines, and a `precision` for it is a UsageError.
     """
     check_kind(source)
     if not (source / "manifest.json").is_file():
+        if precision is not None:
+            raise UsageError(
+                f"the run {source} has no engines, and so no precision {precision}",
+                next_step="name its bundle, or leave out --precision",
+            )
         return detector_of_run(source, dataset, stack, progress, target_frr)
     if target_frr is not None:
         raise UsageError(
@@ -53,18 +69,18 @@ def open_judges(
             found=f"a false-reject target of {target_frr:.2%} for it",
             next_step="set others with `radar-edge calibrate-threshold`, or evaluate its run",
         )
-    return detector_of_bundle(source, dataset, stack)
+    return detector_of_bundle(source, dataset, stack, precision or "fp32")
 
 
-def detector_of_bundle(folder: Path, dataset: Dataset, stack: ExitStack) -> Detector:
+def detector_of_bundle(folder: Path, dataset: Dataset, stack: ExitStack, precision: str) -> Detector:
     from radar_edge.bundle import open_bundle
     from radar_edge.evaluation.full import Detector
     from radar_edge.inference.runner import open_runner
 
     bundle = open_bundle(folder)
-    engines = {subset: bundle.engine(subset, PRECISION) for subset in bundle.subsets}
+    engines = {subset: bundle.engine(subset, precision) for subset in bundle.subsets}
     runners = {
-        subset: stack.enter_context(open_runner(BACKEND, bundle.path(engine.file), subset, PRECISION))
+        subset: stack.enter_context(open_runner(BACKEND, bundle.path(engine.file), subset, precision))
         for subset, engine in engines.items()
     }
     return Detector(
@@ -86,7 +102,7 @@ def detector_of_run(
         raise MissingPackageError(error.name or "torch", "train", "evaluating a run") from error
     from radar_edge.evaluation.evaluate import judge
     from radar_edge.evaluation.full import Detector
-    from radar_edge.export.measure import held_out_parts
+    from radar_edge.export.parts import held_out_parts
     from radar_edge.modality import all_subsets
     from radar_edge.scoring import calibrate
 

@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from radar_edge.data.dataset import load_mask
 from radar_edge.errors import UsageError
 from radar_edge.evaluation.evaluate import Judged, groups, sees
-from radar_edge.evaluation.measure import named
+from radar_edge.evaluation.measure import MASK_SIDE, OVERLAP_LIMITS, named
 from radar_edge.evaluation.metrics import Figure, Flags, Weights, auroc_figure, bootstrap, once, rate_figure
+from radar_edge.evaluation.overlap import aupro_figure, overlap_table
 from radar_edge.modality import Subset
 
-FIGURES = ("image_auroc", "image_auroc_any", "frr_at_threshold", "escape_at_threshold")
+FIGURES = ("image_auroc", "image_auroc_any", "aupro_030", "frr_at_threshold", "escape_at_threshold")
+FURTHEST = 12
+"""Parts in the list of those on which the two differ most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,7 @@ def compare(
 
     `better` names a figure's better one where the interval of the difference leaves out 0. `sides`: parts right at
     A's threshold and wrong at B's (`lost`), and the other way round (`won`); each {part, scores and visible_in}.
+    `furthest`: the parts whose distance to the threshold differs most, whichever side they are on.
     """
     subsets = {}
     for subset in common_subsets(tuple(a), tuple(b)):
@@ -76,9 +81,11 @@ def compare(
             "thresholds": list(limits),
             "image_auroc": separation(counted),
             "image_auroc_any": separation(pairs),
+            "aupro_030": coverage(subset, counted),
             "frr_at_threshold": share([p for p in counted if p.is_good], limits, rejected=True),
             "escape_at_threshold": share([p for p in counted if not p.is_good], limits, rejected=False),
             "sides": {side: [about(pair) for pair in found] for side, found in sides(counted, limits).items()},
+            "furthest": [about(pair) for pair in furthest(counted, limits)],
         }
     return {"subsets": subsets}
 
@@ -92,6 +99,17 @@ def separation(pairs: Sequence[Pair]) -> dict[str, Any]:
     bad = np.array([not pair.is_good for pair in pairs], bool)
     figures = [auroc_figure(np.array([getattr(pair, side).score for pair in pairs]), bad) for side in ("a", "b")]
     return difference(figures[0], figures[1], pairs, lower_is_better=False)
+
+
+def coverage(subset: Subset, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """AUPRO of the parts that are good or have a mask."""
+    usable = [p for p in pairs if p.is_good or p.a.sample.mask is not None or p.a.sample.masks]
+    masks = [load_mask(pair.a.sample, subset, MASK_SIDE, MASK_SIDE) for pair in usable]
+    if not any(mask.any() for mask in masks):
+        return {"a": None, "b": None, **named("difference", None, None), "better": None}
+    tables = [overlap_table([getattr(pair, side).heat for pair in usable], masks) for side in ("a", "b")]
+    figures = [aupro_figure(table, OVERLAP_LIMITS["aupro_030"]) for table in tables]
+    return difference(figures[0], figures[1], usable, lower_is_better=False)
 
 
 def share(pairs: Sequence[Pair], limits: tuple[float, float], *, rejected: bool) -> dict[str, Any]:
@@ -125,6 +143,11 @@ def sides(pairs: Sequence[Pair], limits: tuple[float, float]) -> dict[str, list[
         if before != after:
             found["won" if after else "lost"].append(pair)
     return found
+
+
+def furthest(pairs: Sequence[Pair], limits: tuple[float, float]) -> list[Pair]:
+    """Those that moved furthest first, at most FURTHEST."""
+    return sorted(pairs, key=lambda pair: -abs(margin(pair, limits)))[:FURTHEST]
 
 
 def margin(pair: Pair, limits: tuple[float, float]) -> float:

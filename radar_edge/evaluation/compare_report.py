@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from radar_edge import files
-from radar_edge.evaluation.compare import Pair, fair, pairs_of, sides
+from radar_edge.evaluation.compare import Pair, fair, furthest, pairs_of, sides
 from radar_edge.evaluation.evaluate import Judged
 from radar_edge.evaluation.figures import RATES, SEPARATION, Cell, Form, Named, Row, cell, written
 from radar_edge.evaluation.gallery import SHOWN, Gallery, pair_card, quiet_level
 from radar_edge.evaluation.pages import render
 from radar_edge.modality import Subset
 
-TITLES = {"won": "Won: B is right and A was wrong", "lost": "Lost: B is wrong and A was right"}
+TITLES = {
+    "won": "Won: B is right and A was wrong",
+    "lost": "Lost: B is wrong and A was right",
+    "furthest": "Furthest apart: where the two differ most, right or wrong",
+}
 
 
 def write_comparison(
@@ -36,10 +40,11 @@ def write_comparison(
 def section(subset: Subset, one: Mapping[str, Any], a: Sequence[Judged], b: Sequence[Judged]) -> dict[str, Any]:
     limits = (one["thresholds"][0], one["thresholds"][1])
     lows = (quiet_level(a), quiet_level(b))
-    changed = sides(fair(subset, pairs_of(a, b)), limits)
+    counted = fair(subset, pairs_of(a, b))
+    changed = {**sides(counted, limits), "furthest": furthest(counted, limits)}
     return {
         "slug": subset.slug,
-        "rows": [row(named, one[named.key]) for named in (*SEPARATION[:2], *RATES)],
+        "rows": [row(named, one[named.key]) for named in (*SEPARATION[:2], SEPARATION[3], *RATES)],
         "galleries": [gallery(subset, side, pairs, lows, limits) for side, pairs in changed.items()],
     }
 

@@ -1,18 +1,17 @@
-"""From a run to a signed bundle: export, specialise, compare, set thresholds, sign. Each stage is callable alone.
+"""From a run to a signed bundle: the stages of the workshop, the engines with their evidence, references, manifest.
 
-    run/ --export_onnx--> full graph --specialize, one a Subset--> engines
-    held-out good parts --measure--> parity and scores --calibrate--> thresholds --> bundle
+    run/ --export, specialise--> FP32 graphs --calibrate, quantise, halve--> INT8 and FP16 graphs
+    held-out good parts, corrupted copies --judge, gate--> engines that ship --> bundle
 
 It does not know how any stage works, only their order and what each takes.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,169 +19,164 @@ import onnx
 
 from radar_edge import __version__, files
 from radar_edge.bundle import (
+    PRECISIONS,
     Bundle,
     EngineEntry,
     Manifest,
     ModelInfo,
+    Precision,
+    Preflight,
     Signer,
     engine_file,
     new_bundle,
     open_bundle,
+    ranges_file,
     reference_file,
 )
 from radar_edge.bundle.store import BundleWriter
 from radar_edge.data.dataset import load_inputs
 from radar_edge.data.layouts import Sample, index
-from radar_edge.errors import ShortfallError, UsageError
+from radar_edge.export.cache import StageCache
+from radar_edge.export.calibrate import CalibrationSet
+from radar_edge.export.engines import Built, Engine, SubsetBuilder
 from radar_edge.export.graph import macs, parameters
-from radar_edge.export.measure import Measured, Progress, can_judge, held_out_parts, measure, reference_parts
-from radar_edge.export.onnx_export import export_onnx
-from radar_edge.export.specialize import specialize
-from radar_edge.inference.runner import open_runner
-from radar_edge.modality import Subset, all_subsets
-from radar_edge.scoring import calibrate, image_score
+from radar_edge.export.judged import Progress, npz_bytes
+from radar_edge.export.parts import check_enough, reference_parts
+from radar_edge.export.workshop import TOOLS, Ranges, Workshop, tools
 from radar_edge.training.checkpoint import TrainedRun, load_run
-from radar_edge.training.torch_runner import TorchRunner
 
-PRECISION: Final = "fp32"
-PARITY_LIMIT = 1e-3
-"""Largest difference of an FP32 engine's logits to the trained network's: rounding, not another function."""
+Stage = Literal["export", "specialise", "calibrate", "quantise"]
+Compile = Callable[[bytes], Preflight]
+"""export.preflight.compile_graph, or nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A finished bundle, and what a person should know of its making."""
+
+    bundle: Bundle
+    ranges: Mapping[str, Ranges]
+    """Of each Subset's slug."""
+    made: tuple[str, ...]
+    reused: tuple[str, ...]
+
+
+def open_workshop(
+    run_folder: Path,
+    data_folder: Path,
+    *,
+    ranges_folder: Path | None = None,
+    work: Path | None = None,
+    definition: CalibrationSet | None = None,
+    progress: Progress = lambda *_: None,
+) -> Workshop:
+    """`ranges_folder` and `work` are by default `calibration` and `build` in the run.
+
+    Raises RunError and DatasetError for bad input.
+    """
+    run = load_run(run_folder)
+    return Workshop(
+        run,
+        index(data_folder),
+        StageCache(work or run_folder / "build"),
+        ranges_folder or run_folder / "calibration",
+        definition or CalibrationSet(),
+        progress,
+    )
+
+
+def build_until(shop: Workshop, stage: Stage) -> None:
+    """Only the stages up to `stage`; their results stay in the workshop's folders."""
+    _ = shop.full
+    for done, subset in enumerate(shop.subsets if stage != "export" else (), 1):
+        shop.fp32(subset)
+        shop.progress("specialise", done, len(shop.subsets))
+        if stage in ("calibrate", "quantise"):
+            ranges = shop.ranges(subset)
+            if stage == "quantise":
+                shop.fp16(subset)
+                shop.int8(subset, ranges)
 
 
 def build_bundle(
-    run_folder: Path,
-    data_folder: Path,
+    shop: Workshop,
     out: Path,
     *,
     target_frr: float,
     signer: Signer,
+    precisions: Sequence[Precision] = PRECISIONS,
+    compile_graph: Compile | None = None,
     replace: bool = False,
-    progress: Progress = lambda *_: None,
-) -> Bundle:
-    """Make the bundle `out` of a finished run and the images that it was trained on.
+) -> Result:
+    """Make the bundle `out`. FP32 engines are always in it; of the other `precisions` those that pass their gate.
 
     `target_frr`: false-reject rate that every engine's threshold keeps. Raises UsageError if `out` is taken or
-    there are too few held-out good parts, RunError and DatasetError for bad input, ShortfallError if an engine
+    there are too few held-out good parts, DatasetError for images that cannot be used, ShortfallError if an engine
     does not agree with the trained network. `out` appears whole or not at all.
     """
     with new_bundle(out, signer, replace=replace) as writer:
-        run = load_run(run_folder)
-        subsets = all_subsets(run.modalities)
-        parts = held_out_parts(index(data_folder).samples, run.held_out)
-        check_enough(parts, subsets, target_frr)
-        graphs = engine_graphs(run, subsets, progress)
-        for subset, graph in graphs.items():
-            writer.add(engine_file(subset.slug, PRECISION), graph.SerializeToString(deterministic=True))
-        references = reference_parts(parts, run.modalities)
-        measured = measure_engines(writer.folder, run, subsets, parts, references, progress)
-        check_parity(measured)
-        add_references(writer, run, references, measured)
-        writer.finish(manifest_of(run, graphs, measured, target_frr, writer.digests))
-    return open_bundle(out, {signer.key_id: signer.key.public_key()})
+        check_enough(shop.held_out, shop.subsets, target_frr)
+        references = reference_parts(shop.held_out, shop.run.modalities)
+        keys = [part.key for part in references]
+        built = [SubsetBuilder(shop, subset, target_frr, keys).build(precisions) for subset in shop.subsets]
+        add_references(writer, shop.run, references)
+        entries: list[EngineEntry] = []
+        for one in built:
+            entries += [add_engine(writer, engine, one, keys, compile_graph) for engine in one.engines]
+            if one.ranges is not None:
+                data = files.json_text(one.ranges.record.model_dump(mode="json")).encode()
+                writer.add(ranges_file(one.ranges.record.subset), data)
+        writer.finish(manifest_of(shop.run, entries, built, writer.digests))
+    ranges = {one.ranges.record.subset: one.ranges for one in built if one.ranges is not None}
+    bundle = open_bundle(out, {signer.key_id: signer.key.public_key()})
+    return Result(bundle, ranges, tuple(shop.cache.made), tuple(shop.cache.reused))
 
 
-def check_enough(parts: Sequence[Sample], subsets: Sequence[Subset], target_frr: float) -> None:
-    """Raises UsageError before any long work if a threshold for some Subset could not be guaranteed."""
-    for subset in subsets:
-        groups = [part.group for part in parts if can_judge(subset, part)]
-        try:
-            calibrate([0.0] * len(groups), target_frr, groups)
-        except UsageError as error:
-            raise UsageError(
-                f"{error.problem} with the engine {subset}",
-                found=error.found,
-                wanted=error.wanted,
-                next_step=error.next_step,
-            ) from error
-
-
-def engine_graphs(run: TrainedRun, subsets: Sequence[Subset], progress: Progress) -> dict[Subset, onnx.ModelProto]:
-    """The specialised graph of every Subset."""
-    progress("export", 0, 1)
-    specs = run.preprocess.modalities
-    shapes = {name: (1, specs[name].input_channels, specs[name].height, specs[name].width) for name in run.modalities}
-    full = export_onnx(run.model, shapes)
-    progress("export", 1, 1)
-    graphs = {}
-    for done, subset in enumerate(subsets, 1):
-        graphs[subset] = specialize(full, subset, run.modalities)
-        progress("specialise", done, len(subsets))
-    return graphs
-
-
-def measure_engines(
-    folder: Path,
-    run: TrainedRun,
-    subsets: Sequence[Subset],
-    parts: Sequence[Sample],
-    references: Sequence[Sample],
-    progress: Progress,
-) -> dict[Subset, Measured]:
-    """Every engine file in `folder` on the held-out parts, through ONNX Runtime as on the line."""
-    with ExitStack() as stack:
-        engines = {
-            subset: stack.enter_context(
-                open_runner("onnxruntime", folder / engine_file(subset.slug, PRECISION), subset, PRECISION)
-            )
-            for subset in subsets
-        }
-        originals = {subset: stack.enter_context(TorchRunner(run.model, subset)) for subset in subsets}
-        return measure(engines, originals, parts, references, run.preprocess, progress)
-
-
-def check_parity(measured: Mapping[Subset, Measured]) -> None:
-    gaps = {subset: m.parity.max_abs_map for subset, m in measured.items()}
-    faults = [f"{subset}: the map differs by {gap:.2g}" for subset, gap in gaps.items() if gap > PARITY_LIMIT]
-    if faults:
-        raise ShortfallError(
-            "engines do not agree with the trained network on held-out good parts",
-            faults=faults,
-            wanted=f"at most {PARITY_LIMIT:g} on every pixel's logit",
-            next_step="report this with run.json: the export is wrong, or the network's values are extreme",
-        )
-
-
-def add_references(
-    writer: BundleWriter, run: TrainedRun, references: Sequence[Sample], measured: Mapping[Subset, Measured]
-) -> None:
-    """reference/inputs.npz: `[N, C, H, W]` a modality.
-
-    reference/<engine>.npz: what that engine says of them, `anomaly_map` `[N, 1, H, W]` and `score` `[N]`.
-    """
+def add_references(writer: BundleWriter, run: TrainedRun, references: Sequence[Sample]) -> None:
+    """reference/inputs.npz: `[N, C, H, W]` a modality, and the parts' `key` and `group` `[N]`."""
     inputs, _ = load_inputs(references, run.preprocess)
-    writer.add("reference/inputs.npz", npz_bytes(inputs))
-    for subset, m in measured.items():
-        maps = np.concatenate(m.reference_maps)
-        scores = np.array([image_score(one) for one in maps])
-        writer.add(reference_file(subset.slug, PRECISION), npz_bytes({"anomaly_map": maps, "score": scores}))
+    arrays: dict[str, npt.NDArray[np.generic]] = dict(inputs)
+    arrays["key"] = np.array([part.key for part in references])
+    arrays["group"] = np.array([part.group for part in references])
+    writer.add("reference/inputs.npz", npz_bytes(arrays))
 
 
-def npz_bytes(arrays: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
+def add_engine(
+    writer: BundleWriter, engine: Engine, built: Built, keys: Sequence[str], compile_graph: Compile | None
+) -> EngineEntry:
+    """onnx/<engine>.onnx, and reference/<engine>.npz: what the engine says of the reference parts.
+
+    `score` `[N]` of all of them; `anomaly_map` `[K, 1, H, W]` of those at the places `whole` `[K]`.
+    """
+    slug, precision = engine.subset.slug, engine.precision
+    places = [built.keys.index(key) for key in keys]
+    whole = np.array([keys.index(built.keys[place]) for place in built.whole])
+    said: dict[str, npt.NDArray[np.generic]] = {
+        "score": engine.judged.scores[places],
+        "anomaly_map": engine.judged.maps,
+        "whole": whole,
+    }
+    writer.add(engine_file(slug, precision), engine.graph)
+    writer.add(reference_file(slug, precision), npz_bytes(said))
+    fp32 = onnx.load_from_string(built.engines[0].graph)
+    return EngineEntry(
+        subset=slug,
+        precision=precision,
+        file=engine_file(slug, precision),
+        macs=macs(fp32),
+        parameters=parameters(fp32),
+        parity=engine.parity,
+        calibration=engine.calibration,
+        gate=engine.gate,
+        rounding=engine.rounding,
+        preflight=compile_graph(engine.graph) if compile_graph is not None else None,
+    )
 
 
 def manifest_of(
-    run: TrainedRun,
-    graphs: Mapping[Subset, onnx.ModelProto],
-    measured: Mapping[Subset, Measured],
-    target_frr: float,
-    digests: Mapping[str, str],
+    run: TrainedRun, entries: Sequence[EngineEntry], built: Sequence[Built], digests: Mapping[str, str]
 ) -> Manifest:
-    """What the bundle says of itself, the threshold of every engine included."""
-    engines = tuple(
-        EngineEntry(
-            subset=subset.slug,
-            precision=PRECISION,
-            file=engine_file(subset.slug, PRECISION),
-            macs=macs(graph),
-            parameters=parameters(graph),
-            parity=measured[subset].parity,
-            calibration=calibrate(measured[subset].scores, target_frr, measured[subset].groups),
-        )
-        for subset, graph in graphs.items()
-    )
+    """What the bundle says of itself."""
     model = ModelInfo(
         modalities=run.modalities,
         shape=run.model.config.model_dump(mode="json"),
@@ -192,11 +186,13 @@ def manifest_of(
         seed=run.document["config"]["seed"],
     )
     return Manifest(
-        schema_version=1,
+        schema_version=2,
         created_by=f"radar-edge {__version__}",
+        tools=tools(*TOOLS),
         model=model,
         preprocess=run.preprocess,
-        subsets=tuple(subset.slug for subset in graphs),
-        engines=engines,
+        subsets=tuple(dict.fromkeys(entry.subset for entry in entries)),
+        engines=tuple(entries),
+        refused=tuple(refused for one in built for refused in one.refused),
         files=dict(digests),
     )

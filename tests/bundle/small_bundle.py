@@ -32,7 +32,7 @@ def manifest(files: Mapping[str, str]) -> Manifest:
         for slug in ("rgb", "tir", "rgb_tir")
     )
     return Manifest(
-        schema_version=1,
+        schema_version=2,
         created_by="radar-edge 0",
         model=ModelInfo(
             modalities=("rgb", "tir"),

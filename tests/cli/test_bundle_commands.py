@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from small_run import write_data, write_run
 from typer.testing import CliRunner, Result
 
-from radar_edge.bundle import open_bundle
-from radar_edge.cli import build_engines, calibrate_threshold, keys, verify
-from radar_edge.errors import BundleError, DatasetError, RadarEdgeError, UsageError
+from radar_edge.bundle import load_signer, new_bundle, open_bundle
+from radar_edge.cli import bench, build_engines, calibrate_threshold, inspect, keys, verify
+from radar_edge.errors import BundleError, ConfigError, DatasetError, RadarEdgeError, UsageError
+from radar_edge.export.judged import npz_bytes
 from radar_edge.scoring import calibrate
 
 app = typer.Typer()
-for command in (build_engines, calibrate_threshold, verify, keys):
+for command in (build_engines, calibrate_threshold, inspect, verify, bench, keys):
     command.register(app)
 
 
@@ -60,8 +63,12 @@ def test_build_engines_makes_a_key_on_first_use_and_says_so(built: Result, home:
 def test_build_engines_shows_a_table_of_100_columns_and_one_document(built: Result) -> None:
     assert max(len(line) for line in built.stderr.splitlines() if "│" in line) <= 100
     document = last_json(built)
-    assert [engine["subset"] for engine in document["engines"]] == ["rgb", "tir", "rgb_tir"]
-    rgb, _, both = document["engines"]
+    engines = {(engine["subset"], engine["precision"]): engine for engine in document["engines"]}
+    assert set(engines) == {(s, p) for s in ("rgb", "tir", "rgb_tir") for p in ("fp32", "fp16", "int8")}
+    assert document["refused"] == []
+    rgb, both = engines["rgb", "fp32"], engines["rgb_tir", "fp32"]
+    assert engines["rgb", "int8"]["bytes"] < rgb["bytes"]
+    assert engines["rgb", "int8"]["gate"]["images"] == 40
     assert rgb["macs"] < 0.6 * both["macs"]
     assert rgb["smallest_frr"] == pytest.approx(1 / 21)
     assert len(built.stdout.splitlines()) == 1
@@ -70,12 +77,111 @@ def test_build_engines_shows_a_table_of_100_columns_and_one_document(built: Resu
 def test_verify_is_content_with_what_was_built(built: Result, place: Path) -> None:
     result = call("verify", place / "bundle", "--json")
     assert result.exit_code == 0
-    assert last_json(result) == {
-        "ok": True,
-        "files": 7,
-        "sha256": last_json(built)["sha256"],
-        "signed_by": last_json(built)["signed_by"],
-    }
+    document = last_json(result)
+    assert (document["ok"], document["files"]) == (True, 22)
+    assert (document["sha256"], document["signed_by"]) == tuple(last_json(built)[k] for k in ("sha256", "signed_by"))
+    assert len(document["engines"]) == 9
+    assert all((one["parts"], one["score_gap"], one["flipped"]) == (20, 0, 0) for one in document["engines"])
+    assert last_json(call("verify", place / "bundle", "--files-only", "--json"))["engines"] == []
+
+
+def test_verify_finds_an_engine_that_judges_otherwise_though_its_maker_signed_it(
+    built: Result, place: Path, tmp_path: Path
+) -> None:
+    old = open_bundle(place / "bundle")
+    with new_bundle(tmp_path / "b", load_signer(place / "home" / "keys")) as writer:
+        for file in old.manifest.files:
+            source = "onnx/tir_fp16.onnx" if file == "onnx/tir_int8.onnx" else file
+            data = old.path(source).read_bytes()
+            if file == "reference/tir_int8.npz":
+                with np.load(old.path(file)) as stored:
+                    data = npz_bytes({**stored, "score": stored["score"] + 1})
+            writer.add(file, data)
+        writer.finish(old.manifest.model_copy(update={"files": writer.digests}))
+    result = call("verify", tmp_path / "b", "--json")
+    assert isinstance(result.exception, BundleError)
+    assert result.exception.exit_code == 2
+    (fault,) = last_json(result)["faults"]
+    assert fault.startswith("tir int8: scores of reference parts differ")
+
+
+def test_verify_names_a_changed_byte_in_any_file(built: Result, place: Path) -> None:
+    rng = np.random.default_rng(0)
+    paths = sorted(path for path in (place / "bundle").rglob("*") if path.is_file())
+    assert len(paths) == 24
+    for path in paths:
+        whole = path.read_bytes()
+        i = int(rng.integers(len(whole)))
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ (1 << int(rng.integers(8)))]) + whole[i + 1 :])
+        result = call("verify", place / "bundle")
+        path.write_bytes(whole)
+        assert isinstance(result.exception, BundleError), path
+        assert result.exception.exit_code == 2
+        assert path.relative_to(place / "bundle").as_posix() in str(result.exception)
+
+
+def test_inspect_shows_engines_and_layers(built: Result, place: Path) -> None:
+    result = call("inspect", place / "bundle", "--layers", "rgb_tir/int8", "--json")
+    assert result.exit_code == 0, result.output
+    document = last_json(result)
+    assert document["engines"] == last_json(built)["engines"]
+    precisions = {layer["name"]: layer["precision"] for layer in document["layers"]}
+    assert precisions["encoders.rgb.stem.0"] == "fp16"
+    assert precisions["encoders.rgb.fine.1.0"] == "int8"
+    assert "of few channels" in result.stderr
+    assert max(len(line) for line in result.stderr.splitlines() if "│" in line) <= 100
+    for wrong, error in (("rgb_tir", UsageError), ("tir/fp64", BundleError), ("depth/int8", UsageError)):
+        assert isinstance(call("inspect", place / "bundle", "--layers", wrong).exception, error)
+
+
+def test_bench_measures_every_engine_in_one_run(built: Result, place: Path) -> None:
+    result = call("bench", place / "bundle", "--rounds", 10, "--json")
+    assert result.exit_code == 0, result.output
+    document = last_json(result)
+    assert len(document["rows"]) == 18
+    assert set(document["roofline_gmac_s"]) == {"1", "2"}
+    for row in document["rows"]:
+        assert 0 < row["latency_ms"]["p50"] <= row["latency_ms"]["p95"] <= row["latency_ms"]["p99"]
+        assert row["memory_mib"] > 1
+        assert row["startup_ms"] > 0
+        assert row["roofline_share"] > 0
+        assert (row["of_all_modalities"] == 1) is (row["subset"] == "rgb_tir")
+    assert {"date", "cpu", "cores", "onnxruntime"} <= set(document)
+    assert "numeric oracle" in result.stderr
+    assert max(len(line) for line in result.stderr.splitlines() if "│" in line) <= 100
+
+
+def test_stages_alone_write_no_bundle(place: Path, tmp_path: Path) -> None:
+    arguments = ("build-engines", place / "run", "--data", place / "data")
+    result = call(*arguments, "--until", "calibrate", "--work", tmp_path / "w", "--calibration", tmp_path / "c")
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "c").glob("*.json"))) == 3
+    missing = call(*arguments)
+    assert isinstance(missing.exception, UsageError)
+    assert "--out" in str(missing.exception)
+
+
+def test_a_calibration_set_of_ones_own(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "set.yaml").write_text("parts: 2\ncorrupted: false\n")
+    options = ("--until", "calibrate", "--work", tmp_path / "w", "--calibration", tmp_path / "c")
+    arguments = ("build-engines", place / "run", "--data", place / "data", *options)
+    assert call(*arguments, "--calibration-set", tmp_path / "set.yaml").exit_code == 0
+    for path in (tmp_path / "c").glob("*.json"):
+        assert json.loads(path.read_text())["images"] == 2
+    (tmp_path / "set.yaml").write_text("parts: 0\nshare: 2\n")
+    wrong = call(*arguments, "--calibration-set", tmp_path / "set.yaml")
+    assert isinstance(wrong.exception, ConfigError)
+    assert len(wrong.exception.faults) == 2
+
+
+def test_preflight_is_said_and_recorded(place: Path, tmp_path: Path) -> None:
+    options = ("--out", tmp_path / "b", "--precision", "int8", "--preflight", "--json")
+    result = call("build-engines", place / "run", "--data", place / "data", *options)
+    assert result.exit_code == 0, result.output
+    assert "says nothing of speed, memory or numbers on a Jetson" in " ".join(result.stderr.split())
+    for engine in last_json(result)["engines"]:
+        assert engine["preflight"]["flavour"].startswith("tensorrt_rtx")
+        assert (engine["preflight"]["int8_bytes"] > 0) is (engine["precision"] == "int8")
 
 
 def test_verify_names_each_changed_file(built: Result, place: Path) -> None:
@@ -121,6 +227,33 @@ def test_keys_are_created_once_and_listed(tmp_path: Path, monkeypatch: pytest.Mo
     assert made["key_id"] in listed.stderr
 
 
+def test_a_rotated_key_keeps_its_bundles_trusted(place: Path, built: Result, tmp_path: Path, monkeypatch: Any) -> None:
+    shutil.copytree(place / "home", tmp_path / "home")
+    monkeypatch.setenv("RADAR_EDGE_HOME", str(tmp_path / "home"))
+    rotated = last_json(call("keys", "rotate", "--json"))
+    assert rotated["retired"] == last_json(built)["signed_by"] != rotated["key_id"]
+    assert call("verify", place / "bundle", "--files-only").exit_code == 0
+    listed = {key["file"]: key for key in last_json(call("keys", "list", "--json"))["keys"]}
+    assert listed["signing.pub"]["key_id"] == rotated["key_id"]
+    (tmp_path / "home/keys" / f"retired-{rotated['retired']}.pub").unlink()
+    assert isinstance(call("verify", place / "bundle", "--files-only").exception, BundleError)
+
+
+def test_anothers_bundle_is_trusted_once_their_key_is(
+    place: Path, built: Result, tmp_path: Path, monkeypatch: Any
+) -> None:
+    theirs = place / "home/keys/signing.pub"
+    monkeypatch.setenv("RADAR_EDGE_HOME", str(tmp_path))
+    assert isinstance(call("verify", place / "bundle", "--files-only").exception, BundleError)
+    assert call("keys", "trust", theirs, "--name", "anna").exit_code == 0
+    assert call("verify", place / "bundle", "--files-only").exit_code == 0
+    for name in ("anna", "../x", "signing", "retired-1", ""):
+        assert isinstance(call("keys", "trust", theirs, "--name", name).exception, UsageError), name
+    (tmp_path / "no.pub").write_text("no key")
+    assert isinstance(call("keys", "trust", tmp_path / "no.pub", "--name", "no").exception, UsageError)
+    assert isinstance(call("keys", "rotate").exception, UsageError), "there is no own key"
+
+
 @pytest.fixture(scope="module")
 def new_parts(place: Path) -> Path:
     """24 good parts in validation/good and nothing else."""
@@ -145,7 +278,7 @@ def test_thresholds_are_set_anew_in_a_new_bundle(built: Result, place: Path, new
         calibration = engine.calibration
         assert (calibration.groups, calibration.target_frr, calibration.ng_frr) == (24, 0.2, 0.04)
         assert calibration == calibrate(calibration.scores, 0.2)
-    documents = {engine["subset"]: engine for engine in last_json(result)["engines"]}
+    documents = {e["subset"]: e for e in last_json(result)["engines"] if e["precision"] == "fp32"}
     assert documents["tir"]["smallest_frr"] == pytest.approx(1 / 25)
     assert documents["tir"]["frr_bound"] > 0.2
     assert "is unchanged" in result.stderr

@@ -112,11 +112,41 @@ def test_the_figures_and_the_page_are_written(of_run: tuple[Result, Path]) -> No
 def test_a_bundle_says_what_its_run_says_and_brings_its_thresholds(place: Path, of_run: tuple[Result, Path]) -> None:
     of_bundle = last_json(call("evaluate", place / "bundle", "--data", place / "data", "--json"))
     manifest = json.loads((place / "bundle" / "manifest.json").read_text())
-    thresholds = {engine["subset"]: engine["calibration"]["threshold"] for engine in manifest["engines"]}
+    exact = [engine for engine in manifest["engines"] if engine["precision"] == "fp32"]
+    thresholds = {engine["subset"]: engine["calibration"]["threshold"] for engine in exact}
     for slug, figures in last_json(of_run[0])["subsets"].items():
         assert of_bundle["subsets"][slug]["image_auroc"] == figures["image_auroc"]
         assert of_bundle["subsets"][slug]["threshold"] == thresholds[slug]
         assert of_bundle["subsets"][slug]["threshold"] == pytest.approx(figures["threshold"], abs=1e-4)
+
+
+def test_another_precision_brings_its_own_thresholds(place: Path) -> None:
+    found = last_json(call("evaluate", place / "bundle", "--data", place / "data", "--precision", "fp16", "--json"))
+    manifest = json.loads((place / "bundle" / "manifest.json").read_text())
+    of_rgb = {e["precision"]: e["calibration"]["threshold"] for e in manifest["engines"] if e["subset"] == "rgb"}
+    assert found["precision"] == "fp16"
+    assert found["subsets"]["rgb"]["threshold"] == of_rgb["fp16"] != of_rgb["fp32"]
+
+
+def test_a_precision_that_is_not_there(place: Path) -> None:
+    of_run = call("evaluate", place / "run", "--data", place / "data", "--precision", "fp16")
+    assert isinstance(of_run.exception, UsageError)
+    assert "has no engines" in str(of_run.exception)
+    unknown = call("evaluate", place / "bundle", "--data", place / "data", "--precision", "fp64")
+    assert isinstance(unknown.exception, BundleError)
+    assert "found:  rgb fp32" in str(unknown.exception)
+
+
+def test_two_precisions_of_one_bundle_are_compared(place: Path, tmp_path: Path) -> None:
+    bundle = place / "bundle"
+    options = ("--precision-a", "fp32", "--precision-b", "fp16", "--report", tmp_path / "page.html", "--json")
+    found = last_json(call("compare", bundle, bundle, "--data", place / "data", *options))
+    assert (found["a"], found["b"]) == (f"{bundle} fp32", f"{bundle} fp16")
+    for figures in found["subsets"].values():
+        assert abs(figures["image_auroc"]["difference"]) < 0.2
+        assert len(figures["furthest"]) == 6
+        assert all(part["scores"][0] != part["scores"][1] for part in figures["furthest"])
+    assert "Furthest apart" in (tmp_path / "page.html").read_text()
 
 
 def test_the_demo_calls_it_as_a_function(place: Path) -> None:

@@ -41,6 +41,7 @@ def of(a: list[Judged], b: list[Judged], limits: tuple[float, float] = (1.0, 1.0
 
 def test_a_detector_does_not_differ_from_itself() -> None:
     same = of(parts(0.3, 1), parts(0.3, 1))
+    assert same["aupro_030"] == {"a": None, "b": None, "difference": None, "difference_ci": None, "better": None}
     for name in ("image_auroc", "image_auroc_any", "frr_at_threshold", "escape_at_threshold"):
         assert (same[name]["difference"], same[name]["difference_ci"], same[name]["better"]) == (0.0, (0.0, 0.0), None)
         assert same[name]["a"] == same[name]["b"]
@@ -120,6 +121,12 @@ def test_the_page_shows_each_part_that_changed_sides_as_both_saw_it(tmp_path: Pa
     page = (tmp_path / "page.html").read_text()
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
     assert captions[2:4] == ["A rejects: +2.00", "B passes: -0.50"], "the good part that B won"
-    assert captions[4:][-3:] == ["ground truth", "A rejects: +1.00", "B passes: -0.30"], "the defect that B lost"
+    lost = captions.index("ground truth")
+    assert captions[lost : lost + 3] == ["ground truth", "A rejects: +1.00", "B passes: -0.30"], (
+        "the defect that B lost"
+    )
+    gaps = [abs(part["scores"][1] - 0.5 - part["scores"][0] + 1) for part in found["subsets"]["rgb_tir"]["furthest"]]
+    assert gaps == sorted(gaps, reverse=True)
+    assert page.count("Furthest apart") == 1
     assert "&lt;i&gt;" in page
     assert "<script" not in page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,46 @@ def write_data(folder: Path, lacking_tir: Sequence[int] = ()) -> Path:
     return folder
 
 
-def write_run(folder: Path, held_out: Sequence[str] = HELD_OUT) -> Path:
+def make_hostile(model: Radar, name: str) -> None:
+    """Scale one channel between two layers of a modality 1000 times, and undo it in the second.
+
+    The function stays what it was; one range for all channels no longer fits.
+    """
+    before, after = model.encoders[name].fine
+    with torch.no_grad():
+        before[1].weight[0] *= 1000
+        before[1].bias[0] *= 1000
+        after[0].weight[:, 0] /= 1000
+
+
+def make_hopeless(model: Radar, name: str) -> None:
+    """Give every activation of a modality a channel of 10,000 that no layer reads: nothing is left of the others."""
+    one = model.encoders[name]
+    half, deep = model.config.features // 2, 2 * model.config.features
+    joined, head = model.join[name], model.head[0]
+    readers = {
+        one.fine[0]: [(one.fine[1], 0)],
+        one.fine[1]: [(one.down, 0), (one.unusual, 0), (one.evidence, 2 * half)],
+        one.down: [(one.context[0], 0)],
+        one.context[0]: [(one.context[1], 0)],
+        one.context[1]: [(one.widen[0], 0), (one.join, 0)],
+        one.widen[0]: [(one.widen[1], 0)],
+        one.widen[1]: [(one.join, deep)],
+        one.join: [(one.decode_8, 0), ([model.alignment.project[name]], 0)],
+        one.decode_8: [(one.decode_4, 0)],
+        one.evidence: [(joined, 0)],
+        joined: [(head, 0), (model.fusion.attend[name], 0)],
+    }
+    with torch.no_grad():
+        for block, after in readers.items():
+            block[1].bias[0] = 1e4
+            for reader, channel in after:
+                reader[0].weight[:, channel] = 0
+
+
+def write_run(
+    folder: Path, held_out: Sequence[str] = HELD_OUT, change: Callable[[Radar], None] = lambda _: None
+) -> Path:
     preprocess = Preprocess(
         modalities={
             "rgb": ModalityPreprocess(
@@ -48,5 +87,7 @@ def write_run(folder: Path, held_out: Sequence[str] = HELD_OUT) -> Path:
         "held_out": list(held_out),
         "data_sha256": "d" * 64,
     }
-    save_run(folder, Radar(config), document)
+    model = Radar(config)
+    change(model)
+    save_run(folder, model, document)
     return folder

@@ -71,7 +71,7 @@ def write_bundle(folder: Path, keys: Path) -> None:
         )
         writer.finish(
             Manifest(
-                schema_version=1,
+                schema_version=2,
                 created_by="test",
                 model=model,
                 preprocess=Preprocess(modalities=SPECS),
