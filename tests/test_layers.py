@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "radar_edge"
 
 LAYERS = (
     ("errors", "modality", "records", "config", "clock", "files"),
-    ("preprocess", "scoring", "bundle"),
+    ("preprocess", "scoring", "bundle", "targets"),
     ("inference", "data"),
     ("models",),
     ("evaluation",),

@@ -58,6 +58,9 @@ def build_engines(
     preflight: Annotated[
         bool, typer.Option("--preflight", help="Compile every graph with TensorRT-RTX; needs no GPU.")
     ] = False,
+    target: Annotated[
+        str | None, typer.Option("--target", help="Board of engines/targets/: its workspace in the preflight.")
+    ] = None,
     until: Annotated[
         StageName | None, typer.Option("--until", help="Stop after this stage; no bundle is written.")
     ] = None,
@@ -71,14 +74,13 @@ def build_engines(
     """
     try:
         from radar_edge.export.build import build_bundle, build_until, open_workshop
-        from radar_edge.export.preflight import compile_graph
+        from radar_edge.export.preflight import compiler
     except ModuleNotFoundError as error:
         raise MissingPackageError(error.name or "onnx", "export", "building engines") from error
 
     if out is None and until is None:
-        raise UsageError(
-            "no bundle folder is named", next_step="say --out FOLDER, or --until STAGE for a part of the work"
-        )
+        raise UsageError("no bundle folder is named", next_step="say --out FOLDER, or --until STAGE for a part of it")
+    board = None if target is None else targets.target(target)
     with progress_bar() as bar:
         show = shower(bar)
         shop = open_workshop(
@@ -93,7 +95,7 @@ def build_engines(
                 target_frr=target_frr,
                 signer=own_key(),
                 precisions=[one.value for one in precision or PrecisionName],
-                compile_graph=compile_graph if preflight else None,
+                compile_graph=compiler(board) if preflight else None,
                 replace=force,
             )
     if until is not None:
@@ -104,6 +106,8 @@ def build_engines(
     tell_refused(result.bundle.manifest.refused)
     console.print(thresholds_table(result.bundle.manifest.engines))
     tell_bundle(result)
+    if board is not None:
+        tell_target(board)
     if json:
         print_json({**document(result.bundle), "made": list(result.made), "reused": list(result.reused)})
 
@@ -139,6 +143,11 @@ def tell_bundle(result: Result) -> None:
         say(SAYS.format(flavour=flavour))
     done = f"{len(result.made)} stages made, {len(result.reused)} reused from before"
     say(f"bundle written to {result.bundle.folder}, signed with the key {result.bundle.signed_by} ({done})")
+
+
+def tell_target(board: targets.Target) -> None:
+    known = ", ".join(f"{one.tensorrt} (JetPack {one.jetpack})" for one in board.jetpacks)
+    say(f"plans for a {board.module} are built on one: TensorRT {known}, workspace {board.workspace_mib} MiB")
 
 
 def own_key() -> Signer:

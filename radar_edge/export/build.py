@@ -47,7 +47,7 @@ from radar_edge.training.checkpoint import TrainedRun, load_run
 
 Stage = Literal["export", "specialise", "calibrate", "quantise"]
 Compile = Callable[[bytes], Preflight]
-"""export.preflight.compile_graph, or nothing."""
+"""export.preflight.compiler gives one."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 The network is strongly typed and its precision stands in the graph (Q/DQ, float16), so no flag of a precision is ever
 set and no calibrator exists. What differs between the flavours stands in the table FLAVOURS. Knows no bundle and no
-Runner. Checked against the API lists of 10.3, 10.16 and 11.4 and run with TensorRT-RTX, which needs no GPU; not run on a
-Jetson.
+Runner. Checked against the API lists of 10.3, 10.16 and 11.4 and run with TensorRT-RTX, which needs no GPU; not run on
+a Jetson.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Does not prove: speed, memory or numbers on a Jetson; that needs a plan built on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import onnx
@@ -13,6 +14,7 @@ import onnx
 from radar_edge.bundle import Preflight
 from radar_edge.errors import ShortfallError
 from radar_edge.export.engine_build import PlanOptions, build_plan, constant_bytes, load, name_of
+from radar_edge.targets import Target
 
 FLAVOUR = "tensorrt_rtx"
 SAYS = (
@@ -21,11 +23,18 @@ SAYS = (
 )
 
 
-def compile_graph(graph: bytes) -> Preflight:
+def compiler(target: Target | None = None) -> Callable[[bytes], Preflight]:
+    """`compile_graph` with the workspace of a target. Raises MissingPackageError without TensorRT-RTX."""
+    load(FLAVOUR)
+    options = PlanOptions() if target is None else PlanOptions(workspace_mib=target.workspace_mib)
+    return lambda graph: compile_graph(graph, options)
+
+
+def compile_graph(graph: bytes, options: PlanOptions) -> Preflight:
     """Raises MissingPackageError without TensorRT-RTX, PlanError if it refuses the graph, ShortfallError if INT8
     weights did not stay INT8."""
     trt = load(FLAVOUR)
-    plan = build_plan(trt, graph, PlanOptions())
+    plan = build_plan(trt, graph, options)
     found, wanted = constant_bytes(plan.data)["int8"], int8_bytes(onnx.load_from_string(graph))
     if found < wanted:
         raise ShortfallError(

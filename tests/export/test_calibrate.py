@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from radar_edge.config import load_config
 from radar_edge.data.layouts import Sample
 from radar_edge.errors import DatasetError, UsageError
 from radar_edge.export.calibrate import (
@@ -29,6 +30,7 @@ from radar_edge.export.onnx_export import OPSET
 from radar_edge.modality import Subset
 
 RGB = Subset(("rgb",))
+CALIBRATION = Path(__file__).parents[2] / "calibration"
 
 
 def sample(name: str, group: str, folder: Path = Path(), split: str = "train") -> Sample:
@@ -162,3 +164,18 @@ def test_a_record_that_was_edited_wrongly_is_refused(tmp_path: Path, amax: objec
     path.write_text(json.dumps(document))
     with pytest.raises(UsageError, match="holds no INT8 ranges"):
         read_record(path, "b" * 64, ("x",))
+
+
+def test_the_committed_default_is_what_is_taken_without_one() -> None:
+    assert load_config(CalibrationSet, CALIBRATION / "default.yaml") == CalibrationSet()
+
+
+def test_every_committed_record_is_one() -> None:
+    records = sorted(CALIBRATION.glob("*.json"))
+    assert len(records) == 4
+    for path in records:
+        found = CalibrationRecord.model_validate_json(path.read_bytes())
+        assert path == record_file(
+            CALIBRATION, Subset(tuple(found.subset.split("_"))), found.weights_sha256, found.set_sha256
+        )
+        assert found.images == 2 * len(found.parts)

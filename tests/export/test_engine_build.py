@@ -18,6 +18,7 @@ from radar_edge.export.half import to_half
 from radar_edge.export.quantize import quantize, tensors_to_range
 from radar_edge.export.specialize import specialize
 from radar_edge.modality import Subset
+from radar_edge.targets import target
 
 SOURCE = Path(engine_build.__file__).read_text(encoding="utf-8")
 BOTH = Subset(("rgb", "tir"))
@@ -63,7 +64,7 @@ def test_a_wrong_name_is_caught(planted: str, fault: str) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_a_graph_compiles_and_its_int8_weights_stay_int8(graphs: dict[str, bytes], precision: str) -> None:
-    found = preflight.compile_graph(graphs[precision])
+    found = preflight.compiler(target("orin-nano-8gb"))(graphs[precision])
     wanted = preflight.int8_bytes(onnx.load_from_string(graphs[precision]))
     assert found.flavour.startswith("tensorrt_rtx 1.")
     assert found.plan_bytes > 10_000
@@ -96,7 +97,7 @@ def test_an_int8_weight_that_is_lost_on_the_way_is_a_shortfall(
 ) -> None:
     monkeypatch.setattr(preflight, "int8_bytes", lambda _: 10**9)
     with pytest.raises(ShortfallError, match="INT8"):
-        preflight.compile_graph(graphs["int8"])
+        preflight.compiler()(graphs["int8"])
 
 
 def test_an_absent_tensorrt_names_its_extra() -> None:
