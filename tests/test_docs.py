@@ -90,3 +90,15 @@ def test_the_register_map_names_every_code_reason_and_status_bit() -> None:
             assert f"{reason.value} {reason.name.lower().replace('_', ' ')}" in text
     for bit in StatusBit:
         assert f"{bit.value} {bit.name.lower()}" in text
+
+
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [
+        ("docs/bundle.md", ["tools/describe_manifest.py"]),
+        ("docs/engines.md", ["tools/engine_results.py", "docs/results/engines.jsonl"]),
+    ],
+)
+def test_generated_tables_are_those_of_the_code_and_the_results(page: str, command: list[str]) -> None:
+    made = subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert made in (ROOT / page).read_text()
