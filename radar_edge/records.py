@@ -77,6 +77,10 @@ class Cause(str, Enum):
     CORRUPT = "corrupt"
     OUT_OF_RANGE = "out_of_range"
     CALIBRATING = "calibrating"
+    WRONG_KIND = "wrong_kind"
+    CLOCK_JUMP = "clock_jump"
+    RATE_LOW = "rate_low"
+    FOULED = "fouled"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from radar_edge.config.base import Config, load_config, validate
 from radar_edge.config.line import (
+    Band,
     Camera,
     HealthConfig,
     JournalConfig,
@@ -23,6 +24,7 @@ from radar_edge.config.plc import (
 
 __all__ = [
     "AsciiConfig",
+    "Band",
     "Camera",
     "Config",
     "HealthConfig",

@@ -11,13 +11,21 @@ from radar_edge.config.base import Config
 from radar_edge.config.plc import Plc, TriggerConfig
 
 
-class ReplayCamera(Config):
-    """Plays image files as if a camera delivered them: trigger n shows the n-th file of the folder."""
+class AnyCamera(Config):
+    """What every camera has."""
 
-    backend: Literal["replay"]
     camera_id: str
     modality: str
     fps: float = Field(gt=0, le=1000)
+    ffc_max_ms: float = Field(
+        default=0, ge=0, description="a thermal camera whose shutter shows as a frozen picture: for so long at most"
+    )
+
+
+class ReplayCamera(AnyCamera):
+    """Plays image files as if a camera delivered them: trigger n shows the n-th file of the folder."""
+
+    backend: Literal["replay"]
     files: tuple[Path, ...] | None = Field(default=None, description="images in order of their triggers")
     folder: Path | None = Field(default=None, description="or a folder whose images are played in the order of names")
 
@@ -28,13 +36,10 @@ class ReplayCamera(Config):
         return self
 
 
-class SyntheticCamera(Config):
+class SyntheticCamera(AnyCamera):
     """A camera that draws noise: load and failure tests without images."""
 
     backend: Literal["synthetic"]
-    camera_id: str
-    modality: str
-    fps: float = Field(gt=0, le=1000)
     height: int = Field(ge=16, le=8192)
     width: int = Field(ge=16, le=8192)
     channels: Literal[1, 3] = 1
@@ -45,12 +50,29 @@ class SyntheticCamera(Config):
 Camera = Annotated[ReplayCamera | SyntheticCamera, Field(discriminator="backend")]
 
 
+class Band(Config):
+    """Raw counts that a thermal image of the running process keeps within: its 1 % and 99 % quantile."""
+
+    low_counts: int = Field(ge=0, le=65535)
+    high_counts: int = Field(ge=0, le=65535)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Band:
+        if self.low_counts >= self.high_counts:
+            raise ValueError("low_counts must be below high_counts")
+        return self
+
+
 class HealthConfig(Config):
     """When a camera counts as failed and as well again. Periods are those of its nominal rate."""
 
     tolerated_drops: int = Field(default=1, ge=0, le=100, description="a camera is FAILED (this + 1.5) periods late")
     recover_frames: int = Field(default=5, ge=1, le=1000, description="good frames in a row until it is OK again")
     frozen_frames: int = Field(default=3, ge=2, le=1000, description="equal frames in a row that mean FROZEN")
+    clock_jump_ms: float = Field(
+        default=100, gt=0, description="between two frames a camera's own clock may differ from ours by so much"
+    )
+    process_bands: dict[str, Band] = Field(default={}, description="modality -> band of the running process")
 
 
 class RoutingConfig(Config):
@@ -98,6 +120,9 @@ class LineConfig(Config):
         ):
             if len(set(names)) != len(names):
                 raise ValueError(f"two cameras have the same {what}")
+        strangers = set(self.health.process_bands) - {camera.modality for camera in self.cameras}
+        if strangers:
+            raise ValueError(f"health.process_bands names modalities without a camera: {', '.join(sorted(strangers))}")
         judged_by_ms = self.deadline_ms - self.wire_margin_ms
         if self.pair_wait_ms >= judged_by_ms:
             raise ValueError(

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from radar_edge.clock import NS_PER_MS, NS_PER_S, Clock
-from radar_edge.config import LineConfig
+from radar_edge.config import Camera, LineConfig
 from radar_edge.errors import MachineError
 from radar_edge.inference.runner import Runner
 from radar_edge.modality import Subset
@@ -29,6 +29,7 @@ from radar_edge.runtime.capture.seam import CameraSet
 from radar_edge.runtime.capture.watch import CameraWatch
 from radar_edge.runtime.crew import Crew
 from radar_edge.runtime.desk import Desk
+from radar_edge.runtime.frame_faults import Expected
 from radar_edge.runtime.gathering import Gathering
 from radar_edge.runtime.health import CameraHealth, period_ns
 from radar_edge.runtime.inspector import Inspector
@@ -185,15 +186,20 @@ class Line:
 
     def _watch_cameras(self) -> None:
         start_ns = self._clock.now_ns()
+        parts, config = self._parts, self._config.health
         health = {
             camera.camera_id: CameraHealth(
-                camera.camera_id, camera.modality, period_ns(camera.fps), self._config.health, start_ns
+                camera.camera_id, camera.modality, period_ns(camera.fps), config, start_ns, self._expected(camera)
             )
             for camera in self._config.cameras
         }
-        parts = self._parts
         watch = CameraWatch(parts.cameras, health, self._gathering.offer, parts.journal.event, self._clock)
         watch.run(self._crew.stopping)
+
+    def _expected(self, camera: Camera) -> Expected:
+        spec = self._parts.preprocess.modalities[camera.modality]
+        band = self._config.health.process_bands.get(camera.modality)
+        return Expected(spec.channels, spec.bit_depth, band, round(camera.ffc_max_ms * NS_PER_MS))
 
     # --- the inspection thread
 

@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radar_edge.clock import NS_PER_S
-from radar_edge.config import HealthConfig
+from radar_edge.clock import NS_PER_MS, NS_PER_S
+from radar_edge.config import Band, HealthConfig
 from radar_edge.records import Cause, HealthReport, HealthState, Ne107
-from radar_edge.runtime.capture.seam import Heartbeat
-from radar_edge.runtime.health import START_GRACE_NS, CameraHealth, is_repeat, period_ns
+from radar_edge.runtime.capture.seam import FrameKind, Heartbeat
+from radar_edge.runtime.frame_faults import Expected, is_repeat
+from radar_edge.runtime.health import START_GRACE_NS, CameraHealth, period_ns
 
 T = period_ns(25)
 POLL_NS = T // 4
 CONFIG = HealthConfig()
+CONFIG_JUMP_NS = round(CONFIG.clock_jump_ms * NS_PER_MS)
 
 
 def beat(number: int, stamp_ns: int, **changes: object) -> Heartbeat:
@@ -28,8 +30,8 @@ def beat(number: int, stamp_ns: int, **changes: object) -> Heartbeat:
 class Line:
     """A camera's health and the time: frames come every T and the state is asked for at once."""
 
-    def __init__(self, config: HealthConfig = CONFIG) -> None:
-        self.health = CameraHealth("cam", "tir", T, config, 0)
+    def __init__(self, config: HealthConfig = CONFIG, expected: Expected | None = None) -> None:
+        self.health = CameraHealth("cam", "tir", T, config, 0, expected)
         self.now_ns = 0
         self.number = 0
         self.last_ns = 0
@@ -48,9 +50,9 @@ class Line:
         return self.health.tick(self.now_ns, lag_ns)
 
 
-def running(config: HealthConfig = CONFIG) -> Line:
-    line = Line(config)
-    assert line.frames(config.recover_frames).state is HealthState.OK
+def running(config: HealthConfig = CONFIG, expected: Expected | None = None, **changes: object) -> Line:
+    line = Line(config, expected)
+    assert line.frames(config.recover_frames, **changes).state is HealthState.OK
     return line
 
 
@@ -202,8 +204,96 @@ def test_it_never_calls_usable_what_is_not(events: list[tuple[float, str]], drop
         if line.now_ns - last_ns > (drops + 1.5) * T:
             assert not report.usable
         if row >= config.recover_frames and line.now_ns - last_ns <= 1.5 * T:
-            assert report.state is HealthState.OK
+            assert report.state is HealthState.OK or report.cause is Cause.RATE_LOW
         assert (report.cause is Cause.NONE) == (report.state is HealthState.OK)
+
+
+KIND = FrameKind(512, 640, 0, 16)
+
+
+@pytest.mark.parametrize("kind", [FrameKind(512, 640, 0, 8), FrameKind(512, 640, 3, 16), FrameKind(256, 320, 0, 16)])
+def test_a_frame_of_another_kind_is_like_a_corrupt_one(kind: FrameKind) -> None:
+    line = running(expected=Expected(channels=1, bit_depth=16), kind=KIND)
+    assert summary(line.frame(kind=kind)) == (HealthState.SUSPECT, Cause.WRONG_KIND, Ne107.OUT_OF_SPEC, True)
+    assert summary(line.frame(kind=kind)) == (HealthState.FAILED, Cause.WRONG_KIND, Ne107.FAILURE, False)
+    assert line.frames(5, kind=KIND).state is HealthState.OK
+
+
+def test_a_picture_outside_the_process_band_fails_after_the_tolerated_frames() -> None:
+    band = Band(low_counts=29000, high_counts=33000)
+    inside = {"kind": KIND, "low": 30000 / 65535, "high": 32000 / 65535}
+    line = running(expected=Expected(1, 16, band), **inside)
+    assert line.frames(10, **inside).state is HealthState.OK
+    for outside in ({**inside, "high": 40000 / 65535}, {**inside, "low": 3000 / 65535}):
+        assert line.frame(**outside).cause is Cause.OUT_OF_RANGE
+        assert summary(line.frame(**outside)) == (HealthState.FAILED, Cause.OUT_OF_RANGE, Ne107.FAILURE, False)
+        assert line.frames(5, **inside).state is HealthState.OK
+
+
+def test_a_cameras_clock_that_jumps_is_told_once_and_fails_it_when_it_keeps_jumping() -> None:
+    line = running()
+
+    def at(offset_ns: int) -> HealthReport:
+        return line.frame(device_ns=line.now_ns + T + offset_ns)
+
+    at(0)
+    assert at(CONFIG_JUMP_NS // 2).state is HealthState.OK
+    assert summary(at(3 * CONFIG_JUMP_NS)) == (HealthState.SUSPECT, Cause.CLOCK_JUMP, Ne107.OUT_OF_SPEC, True)
+    assert at(3 * CONFIG_JUMP_NS).state is HealthState.OK
+    at(0)
+    assert at(3 * CONFIG_JUMP_NS).cause is Cause.CLOCK_JUMP
+    assert at(0).state is HealthState.FAILED
+
+
+def test_a_rate_that_is_low_by_a_fifth_is_told_and_used() -> None:
+    line = running()
+    assert [line.frame(round(1.2 * T)).state for _ in range(20)] == [HealthState.OK] * 20
+    assert [line.frame().state for _ in range(60)] == [HealthState.OK] * 60
+    for _ in range(60):
+        report = line.frame(round(1.2 * T))
+    assert summary(report) == (HealthState.SUSPECT, Cause.RATE_LOW, Ne107.OUT_OF_SPEC, True)
+    assert line.frames(60).state is HealthState.OK
+
+
+def test_a_lens_that_fouls_asks_for_maintenance_and_is_used() -> None:
+    noise = random.Random(3)
+    line = running()
+    for _ in range(400):
+        report = line.frame(sharpness=noise.gauss(1.0, 0.05))
+    assert summary(report) == (HealthState.OK, Cause.NONE, Ne107.GOOD, True)
+    for _ in range(40):
+        report = line.frame(sharpness=noise.gauss(0.9, 0.05))
+    assert summary(report) == (HealthState.OK, Cause.FOULED, Ne107.MAINTENANCE, True)
+
+
+def test_a_shutter_event_is_a_function_check_and_no_failure() -> None:
+    line = running()
+    for _ in range(20):
+        assert summary(line.frame(shutter=True)) == (
+            HealthState.RECOVERING,
+            Cause.CALIBRATING,
+            Ne107.FUNCTION_CHECK,
+            False,
+        )
+    assert summary(line.frame()) == (HealthState.OK, Cause.NONE, Ne107.GOOD, True)
+
+
+def test_a_frozen_picture_of_a_camera_with_a_shutter_is_a_function_check_for_so_long() -> None:
+    line = running(expected=Expected(ffc_max_ns=10 * T))
+    line.frame(content_hash=7)
+    assert [line.frame(content_hash=7).cause for _ in range(10)] == [Cause.CALIBRATING] * 10
+    assert summary(line.frame(content_hash=7)) == (HealthState.FAILED, Cause.FROZEN, Ne107.FAILURE, False)
+    line = running(expected=Expected(ffc_max_ns=10 * T))
+    line.frame(content_hash=7)
+    assert line.frame(content_hash=7).cause is Cause.CALIBRATING
+    assert line.silence(9 * T).cause is Cause.CALIBRATING  # others give no frames at all meanwhile
+    assert line.silence(2 * T).cause is Cause.DEAD
+
+
+def test_a_shutter_does_not_make_a_failed_camera_better() -> None:
+    line = running()
+    line.frame(mean=0.0)
+    assert summary(line.frame(shutter=True)) == (HealthState.FAILED, Cause.BLACK, Ne107.FAILURE, False)
 
 
 def simulate(line: Line, noise: random.Random, frames: int, drop: float) -> int:

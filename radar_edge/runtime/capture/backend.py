@@ -23,6 +23,10 @@ class Backend(ABC):
 
     repeats = False
     """Whether its source gives equal pixels by nature, so that equal frames do not mean frozen."""
+    device_ns: int | None = None
+    """The camera's own clock at the last grab, where it has one."""
+    shutter = False
+    """Whether the driver says that the last grab shows a thermal camera's closed shutter."""
 
     @classmethod
     def check(cls, camera: Any) -> None:  # noqa: ARG003

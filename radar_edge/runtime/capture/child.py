@@ -25,11 +25,14 @@ from radar_edge.config import Camera
 from radar_edge.errors import RadarEdgeError
 from radar_edge.records import Image
 from radar_edge.runtime.capture.backend import Backend, open_backend
-from radar_edge.runtime.capture.report import Report, SlotFrame, pack
+from radar_edge.runtime.capture.report import Look, Report, SlotFrame, pack
 from radar_edge.runtime.capture.ring import SLOT_BYTES, Ring, RingWriter, checksum
+from radar_edge.runtime.capture.seam import FrameKind
 
 LAST_ID = 65535
 _STEP = 8
+SHARPNESS_NS = NS_PER_S // 2
+"""Between two measurements: it costs ten times what the rest does, and fouling takes days."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -44,8 +47,9 @@ class Reporter:
     dropped: int = 0
     _frame_id: int = field(default=0, init=False)
     _seen: int | None = field(default=None, init=False)
+    _sharpness_due_ns: int = field(default=0, init=False)
 
-    def report(self, image: Image | None, stamp_ns: int) -> None:
+    def report(self, image: Image | None, stamp_ns: int, device_ns: int | None = None, shutter: bool = False) -> None:
         """Send this period's report, with the frame if it is asked for, whole and new.
 
         A buffer seen before is no frame of this part: the trigger stays pending. With no free slot, or with
@@ -53,7 +57,6 @@ class Reporter:
         """
         self._frame_id = self._frame_id % LAST_ID + 1
         crc = 0 if image is None else checksum(image)
-        mean, clipped = (0.0, 0.0) if image is None else brightness(image)
         frame = None
         if self.pending and (image is None or self.repeats or crc != self._seen):
             frame = None if image is None else self._store(image)
@@ -65,11 +68,13 @@ class Reporter:
             self._frame_id,
             stamp_ns,
             crc,
-            mean,
-            clipped,
             image is not None,
             self.repeats,
             self.dropped,
+            Look() if image is None else self._look(image, stamp_ns),
+            None if image is None else kind_of(image),
+            device_ns,
+            shutter,
             frame,
         )
         try:
@@ -81,17 +86,38 @@ class Reporter:
 
     def _store(self, image: Image) -> SlotFrame | None:
         slot = self.ring.put(image)
-        if slot is None:
-            return None
-        height, width, *channels = image.shape
-        return SlotFrame(slot, self.pending, height, width, channels[0] if channels else 0, image.itemsize)
+        return None if slot is None else SlotFrame(slot, self.pending)
+
+    def _look(self, image: Image, stamp_ns: int) -> Look:
+        due = stamp_ns >= self._sharpness_due_ns
+        if due:
+            self._sharpness_due_ns = stamp_ns + SHARPNESS_NS
+        return look_at(image, with_sharpness=due)
 
 
-def brightness(image: Image) -> tuple[float, float]:
-    """Mean, and share of samples at full scale, both as fractions of full scale, of every eighth row and column."""
+def kind_of(image: Image) -> FrameKind:
+    height, width, *channels = image.shape
+    return FrameKind(height, width, channels[0] if channels else 0, 8 * image.itemsize)
+
+
+def look_at(image: Image, *, with_sharpness: bool) -> Look:
+    """Brightness of every eighth row and column; sharpness of every fourth, as the variance of its Laplacian."""
     part = image[::_STEP, ::_STEP]
     full = int(np.iinfo(image.dtype).max)
-    return float(part.mean()) / full, float((part == full).mean())
+    flat = part.reshape(-1)
+    ends = (len(flat) // 100, len(flat) - 1 - len(flat) // 100)
+    low, high = np.partition(flat, ends)[list(ends)]
+    sharpness = laplacian_variance(image[:: _STEP // 2, :: _STEP // 2], full) if with_sharpness else None
+    return Look(float(part.mean()) / full, float((part == full).mean()), int(low) / full, int(high) / full, sharpness)
+
+
+def laplacian_variance(image: Image, full: int) -> float | None:
+    """Of the first channel, in squared fractions of full scale; None for an image of less than 3 x 3."""
+    x = (image if image.ndim == 2 else image[..., 0]).astype(np.float32) / full
+    if min(x.shape) < 3:
+        return None
+    laplacian = 4 * x[1:-1, 1:-1] - x[:-2, 1:-1] - x[2:, 1:-1] - x[1:-1, :-2] - x[1:-1, 2:]
+    return float(laplacian.var())
 
 
 def newest_trigger(triggers_fd: int, pending: int) -> int | None:
@@ -122,7 +148,8 @@ def run(backend: Backend, reporter: Reporter, triggers_fd: int, period_ns: int) 
     while (trigger := newest_trigger(triggers_fd, reporter.pending)) is not None:
         reporter.pending = trigger
         stamp_ns = time.monotonic_ns()
-        reporter.report(usable(backend.grab(trigger)), stamp_ns)
+        image = usable(backend.grab(trigger))
+        reporter.report(image, stamp_ns, backend.device_ns, backend.shutter)
         # Periods that were missed are skipped, not made up for in a burst.
         due_ns += period_ns * max(1, (time.monotonic_ns() - due_ns) // period_ns)
         time.sleep(max(0, due_ns - time.monotonic_ns()) / NS_PER_S)

@@ -10,12 +10,24 @@ from radar_edge.records import Frame
 
 
 @dataclass(frozen=True, slots=True)
+class FrameKind:
+    """Height and width in px, samples a pixel, bits a sample."""
+
+    height: int
+    width: int
+    channels: int
+    bit_depth: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """One frame period of one camera, also when the frame itself was not asked for.
 
     `content_hash` is of the pixels, None from a source that repeats itself by nature (replayed files), where
-    equal pixels say nothing; `mean` and `clipped` (share of pixels at full scale) are of a
-    subsample, as fractions of full scale; `ok` is the driver's own status.
+    equal pixels say nothing; `mean`, `clipped` (share of pixels at full scale), `low` and `high` (1 % and 99 %
+    quantile) are of a subsample, as fractions of full scale; `ok` is the driver's own status, `shutter` its word that
+    a thermal camera looks at its shutter. `sharpness`, now and then, is of a quarter of the resolution.
+    `device_ns` is the camera's own clock, where it has one.
     """
 
     camera_id: str
@@ -25,6 +37,12 @@ class Heartbeat:
     mean: float
     clipped: float
     ok: bool
+    low: float = 0.0
+    high: float = 1.0
+    kind: FrameKind | None = None
+    sharpness: float | None = None
+    device_ns: int | None = None
+    shutter: bool = False
 
 
 class CameraSet(ABC):

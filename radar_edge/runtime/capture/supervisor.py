@@ -18,7 +18,7 @@ from radar_edge.errors import CameraError, UsageError
 from radar_edge.records import Frame
 from radar_edge.runtime.capture.backend import backend_class
 from radar_edge.runtime.capture.process import CameraProcess
-from radar_edge.runtime.capture.report import Report, SlotFrame
+from radar_edge.runtime.capture.report import Report, SlotFrame, dtype_of, shape_of
 from radar_edge.runtime.capture.seam import CameraSet, Heartbeat
 
 _log = logging.getLogger(__name__)
@@ -190,7 +190,10 @@ class CameraProcesses(CameraSet):
 
 def _frames(keeper: _Keeper, process: CameraProcess, report: Report, place: SlotFrame) -> list[Frame]:
     """The frame, or nothing if it is not whole."""
-    image = process.reader.take(place.slot, place.shape, place.dtype, report.checksum)
+    kind = report.kind
+    if kind is None:
+        return []
+    image = process.reader.take(place.slot, shape_of(kind), dtype_of(kind), report.checksum)
     if image is None:
         keeper.counters.corrupt_frames += 1
         return []

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from radar_edge.clock import NS_PER_S, Clock
+from radar_edge.clock import NS_PER_MS, NS_PER_S, Clock
 from radar_edge.records import Frame, HealthReport
 from radar_edge.runtime.capture.seam import CameraSet, Heartbeat
 from radar_edge.runtime.health import CameraHealth
 
 POLL_S = 0.01
 POLL_NS = round(POLL_S * NS_PER_S)
+LAG_TOLD_NS = NS_PER_S // 4
+"""A look that comes so much later than planned is told of: it put off the cameras' deadlines by as much."""
 
 Offer = Callable[[Sequence[Frame], Mapping[str, HealthReport], int], None]
 Event = Callable[..., None]
@@ -39,7 +41,10 @@ class CameraWatch:
         while not stopping.is_set():
             arrived = self._cameras.receive(POLL_S)
             now_ns = self._clock.now_ns()
-            self._look(arrived, now_ns, loop_lag_ns=max(0, now_ns - last_ns - POLL_NS))
+            lag_ns = max(0, now_ns - last_ns - POLL_NS)
+            self._look(arrived, now_ns, loop_lag_ns=lag_ns)
+            if lag_ns > LAG_TOLD_NS:
+                self._event("capture_lag", lag_ms=lag_ns / NS_PER_MS)
             self._cameras.supervise(now_ns)
             self._tell_restarts()
             last_ns = now_ns

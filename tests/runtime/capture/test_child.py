@@ -8,13 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 
 from radar_edge.records import Image
-from radar_edge.runtime.capture.child import Reporter, brightness, newest_trigger, usable
-from radar_edge.runtime.capture.report import SIZE, Report, unpack
+from radar_edge.runtime.capture.child import Reporter, look_at, newest_trigger, usable
+from radar_edge.runtime.capture.report import SIZE, Look, Report, dtype_of, shape_of, unpack
 from radar_edge.runtime.capture.ring import SLOTS, Ring, RingReader, RingWriter, create_memory
+from radar_edge.runtime.capture.seam import FrameKind
 
 
 class Bench:
@@ -39,8 +41,8 @@ class Bench:
 
     def give_back(self, report: Report) -> Image | None:
         assert report.frame is not None
-        place = report.frame
-        return self.reader.take(place.slot, place.shape, place.dtype, report.checksum)
+        assert report.kind is not None
+        return self.reader.take(report.frame.slot, shape_of(report.kind), dtype_of(report.kind), report.checksum)
 
 
 @pytest.fixture
@@ -59,8 +61,8 @@ def picture(value: int) -> Image:
 def test_a_period_without_trigger_is_a_heartbeat_only(bench: Bench) -> None:
     report = bench.report(picture(51))
     assert (report.frame_id, report.stamp_ns, report.ok, report.frame) == (1, 123, True, None)
-    assert report.mean == pytest.approx(0.2)
-    assert report.clipped == 0
+    assert report.look.mean == pytest.approx(0.2)
+    assert report.look.clipped == 0
 
 
 def test_a_trigger_gets_one_frame(bench: Bench) -> None:
@@ -123,11 +125,40 @@ def test_frame_ids_wrap_to_one(bench: Bench) -> None:
     assert [bench.report(picture(i)).frame_id for i in range(3)] == [65535, 1, 2]
 
 
-def test_brightness_is_relative_to_full_scale() -> None:
+def test_a_look_is_relative_to_full_scale() -> None:
     image = np.zeros((64, 64), np.uint16)
     image[:32] = 65535
-    assert brightness(image) == (0.5, 0.5)
-    assert brightness(np.full((16, 16, 3), 255, np.uint8)) == (1.0, 1.0)
+    assert look_at(image, with_sharpness=False) == Look(0.5, 0.5, 0.0, 1.0, None)
+    assert look_at(np.full((16, 16, 3), 255, np.uint8), with_sharpness=False) == Look(1.0, 1.0, 1.0, 1.0, None)
+
+
+def test_the_ends_of_a_picture_leave_out_single_pixels() -> None:
+    image = np.full((512, 640), 30000, np.uint16)
+    image[0, 0], image[8, 8] = 65535, 0
+    look = look_at(image, with_sharpness=False)
+    assert (round(look.low * 65535), round(look.high * 65535)) == (30000, 30000)
+
+
+def test_a_blurred_picture_is_less_sharp() -> None:
+    sharp = np.random.default_rng(0).integers(0, 255, (480, 640, 3)).astype(np.uint8)
+    blurred = cv2.GaussianBlur(sharp, (0, 0), 8)
+    found = [look_at(image, with_sharpness=True).sharpness for image in (sharp, blurred)]
+    assert found[1] < found[0] / 10
+    assert look_at(np.zeros((8, 8), np.uint8), with_sharpness=True).sharpness is None
+
+
+def test_sharpness_is_measured_twice_a_second(bench: Bench) -> None:
+    image = np.zeros((64, 64), np.uint8)
+    for k in range(31):
+        bench.reporter.report(image + np.uint8(k), 10**9 + k * 10**9 // 30)
+    measured = [report for report in bench.read() if report.look.sharpness is not None]
+    assert len(measured) == 3
+
+
+def test_what_the_driver_says_of_clock_and_shutter_is_passed_on(bench: Bench) -> None:
+    bench.reporter.report(np.zeros((4, 5, 3), np.uint8), 123, 456, True)
+    (report,) = bench.read()
+    assert (report.device_ns, report.shutter, report.kind) == (456, True, FrameKind(4, 5, 3, 8))
 
 
 def test_only_the_newest_trigger_counts() -> None:

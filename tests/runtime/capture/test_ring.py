@@ -13,6 +13,7 @@ import pytest
 from radar_edge.config import SyntheticCamera
 from radar_edge.records import Image
 from radar_edge.runtime.capture.process import CameraProcess
+from radar_edge.runtime.capture.report import dtype_of, shape_of
 from radar_edge.runtime.capture.ring import SLOTS, Ring, RingReader, RingWriter, checksum, create_memory
 from radar_edge.runtime.capture.synthetic import Synthetic
 
@@ -126,8 +127,9 @@ def test_no_torn_frame_from_a_writer_killed_at_random_moments() -> None:
                 process.trigger(1)
                 for report in process.read(time.monotonic_ns()):
                     if report.frame is not None:
-                        place = report.frame
-                        image = process.reader.take(place.slot, place.shape, place.dtype, report.checksum)
+                        assert report.kind is not None
+                        where = (report.frame.slot, shape_of(report.kind), dtype_of(report.kind))
+                        image = process.reader.take(*where, report.checksum)
                         assert image is not None
                         assert checksum(image) in known
                         frames += 1
