@@ -82,6 +82,10 @@ class RoutingConfig(Config):
     subsets: tuple[str, ...] | None = Field(
         default=None, description="slugs that may judge; default: all of the bundle"
     )
+    max_degraded_parts: int | None = Field(
+        default=None, ge=1, description="degraded parts in a row, then NO_DECISION; default: no limit"
+    )
+    full_parts: int = Field(default=1, ge=1, description="complete parts in a row that end a run of degraded ones")
 
 
 class JournalConfig(Config):
@@ -102,6 +106,9 @@ class LineConfig(Config):
         default=30, ge=0, description="of it kept for the wire: NO_DECISION is handed over so early"
     )
     pair_wait_ms: float = Field(gt=0, description="how long a trigger waits for a frame of a camera that is not FAILED")
+    max_skew_ms: float = Field(
+        default=100, gt=0, description="frames of one part grabbed further apart are not judged together"
+    )
     queue_depth: int = Field(
         default=4, ge=1, le=64, description="parts that may wait for the engine; one more is refused"
     )

@@ -10,15 +10,16 @@ from contextlib import suppress
 
 import numpy as np
 
-from radar_edge.clock import NS_PER_MS, Clock
+from radar_edge.clock import NS_PER_MS, NS_PER_S, Clock
 from radar_edge.config import RoutingConfig
 from radar_edge.errors import UsageError
 from radar_edge.inference.runner import Inference, Runner
 from radar_edge.modality import Subset
 from radar_edge.preprocess import Preprocess, check_image
 from radar_edge.records import Code, Frame, HealthReport, Reason, Verdict
+from radar_edge.runtime.pairing import together
 from radar_edge.runtime.plc.link import Trigger
-from radar_edge.runtime.routing import Route, route
+from radar_edge.runtime.routing import DegradedRun, Route, route
 from radar_edge.scoring import TOP_SHARE, Band, Calibration, image_score
 
 VERDICTS: Mapping[Band, tuple[Code, Reason]] = {
@@ -39,12 +40,15 @@ class Inspector:
         modalities: Sequence[str],
         policy: RoutingConfig,
         clock: Clock,
+        max_skew_ns: int = NS_PER_S,
     ) -> None:
         self._engines = engines
         self._calibrations = calibrations
         self._preprocess = preprocess
         self._modalities = modalities
         self._policy = policy
+        self._run = DegradedRun(policy)
+        self._max_skew_ns = max_skew_ns
         self._clock = clock
 
     def inspect(self, trigger: Trigger, frames: Mapping[str, Frame], reports: Mapping[str, HealthReport]) -> Verdict:
@@ -58,7 +62,8 @@ class Inspector:
             raise ValueError(f"frames of the triggers {strangers} offered for {trigger.trigger_id}")
         watch = _StopWatch(self._clock, trigger.received_ns)
         watch.lap("frames")
-        way = route(self._fitting(frames), reports, self._policy, list(self._engines), self._modalities)
+        fitting = self._fitting(together(frames, self._max_skew_ns))
+        way = self._run.take(route(fitting, reports, self._policy, list(self._engines), self._modalities))
         if way.subset is None:
             return Verdict(
                 trigger.trigger_id,
@@ -72,6 +77,11 @@ class Inspector:
         inference = self._engines[way.subset].infer(inputs)
         watch.lap("engine")
         return self._judge(trigger, way, way.subset, inference, watch)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no more degraded part is judged until complete ones came."""
+        return self._run.over
 
     def _fitting(self, frames: Mapping[str, Frame]) -> list[str]:
         """The modalities whose frame is of the kind that the model was trained with; another kind is not judged."""

@@ -1,4 +1,4 @@
-"""Frames of one part found together by their trigger id. Pure; knows no camera, clock or engine.
+"""Frames of one part found together by their trigger id and grab. Pure; knows no camera, clock or engine.
 
 A part never waits for a camera that is not expected, and a frame is used once. Frames of unknown or
 closed triggers, a second one of a modality, and any grabbed before its trigger came are dropped and
@@ -7,7 +7,7 @@ counted: ids wrap, so an old frame may carry an id that is open again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from radar_edge.errors import UsageError
@@ -77,3 +77,12 @@ class Pairing:
         if part is None:
             raise UsageError("this trigger is not open", found=trigger_id, wanted=sorted(self._parts))
         return part
+
+
+def together(frames: Mapping[str, Frame], max_skew_ns: int) -> dict[str, Frame]:
+    """The frames that were grabbed within `max_skew_ns` of the first one: later ones show the part at another place.
+
+    The first is nearest to the trigger, because frames grabbed before it are never kept.
+    """
+    first_ns = min((frame.stamp_ns for frame in frames.values()), default=0)
+    return {name: frame for name, frame in frames.items() if frame.stamp_ns - first_ns <= max_skew_ns}

@@ -24,7 +24,7 @@ from radar_edge.errors import MachineError
 from radar_edge.inference.runner import Runner
 from radar_edge.modality import Subset
 from radar_edge.preprocess import Preprocess
-from radar_edge.records import Code, HealthReport, Ne107, Reason, Verdict
+from radar_edge.records import Code, Frame, HealthReport, Ne107, Reason, Verdict
 from radar_edge.runtime.capture.seam import CameraSet
 from radar_edge.runtime.capture.watch import CameraWatch
 from radar_edge.runtime.crew import Crew
@@ -51,6 +51,8 @@ STATE_EVERY_S = 1.0
 GOODBYE_S = 0.3
 """At the end the PLC has so long to read the last verdicts."""
 END_S = 2.0
+MOST_ENGINE_FAULTS = 3
+"""Errors of an engine in a row that end the line: one part is a part, three are a broken unit."""
 NO_SCORE = 1000
 """Register 6 without a score: the worst, so that a PLC that looks at nothing else rejects too."""
 
@@ -88,6 +90,8 @@ class Line:
         self._was_ready = False
         self._ending = False
         self._engine: Subset | None = None
+        self._engine_faults = 0
+        self._inspector: Inspector | None = None
         self._gathering = Gathering(round(config.pair_wait_ms * NS_PER_MS), config.queue_depth + 2, parts.clock)
         slots = SlotTable(round(config.deadline_ms * NS_PER_MS), round(config.wire_margin_ms * NS_PER_MS))
         self._desk = Desk(
@@ -210,8 +214,15 @@ class Line:
             for engine in engines.values():
                 engine.warm_up()
             inspector = Inspector(
-                engines, parts.calibrations, parts.preprocess, parts.modalities, self._config.routing, self._clock
+                engines,
+                parts.calibrations,
+                parts.preprocess,
+                parts.modalities,
+                self._config.routing,
+                self._clock,
+                round(self._config.max_skew_ms * NS_PER_MS),
             )
+            self._inspector = inspector
             self._warm_ns = self._clock.now_ns()
             while not self._crew.stopping.is_set():
                 self._beat()
@@ -223,13 +234,32 @@ class Line:
         frames, reports = self._gathering.wait(slot, self._beat)
         if slot.filled:
             return  # its deadline came first: the engine's time belongs to the next part
-        verdict = self._with_journal(inspector.inspect(slot.trigger, frames, reports))
+        found = self._inspected(slot, inspector, frames, reports)
+        if found is None:
+            return
+        verdict = self._with_journal(found)
         self._parts.journal.intent(slot.part, verdict, INTENT_WAIT_S)
         self._desk.settle(slot, verdict)
         if verdict.subset is not None and verdict.subset != self._engine:
             former = self._engine.slug if self._engine else None
             self._engine = verdict.subset
             self._parts.journal.event("engine", verdict.subset.slug, former=former, trigger_id=verdict.trigger_id)
+
+    def _inspected(
+        self, slot: Slot, inspector: Inspector, frames: Mapping[str, Frame], reports: Mapping[str, HealthReport]
+    ) -> Verdict | None:
+        """The part's verdict; None, and NO_DECISION for it, if the engine raised. Raises it the third time in a row."""
+        try:
+            verdict = inspector.inspect(slot.trigger, frames, reports)
+        except Exception as error:
+            self._engine_faults += 1
+            if self._engine_faults >= MOST_ENGINE_FAULTS:
+                raise
+            self._parts.journal.event("engine_fault", type(error).__name__, error=str(error), part=slot.part)
+            self._desk.refuse(slot, Reason.ENGINE_FAULT)
+            return None
+        self._engine_faults = 0
+        return verdict
 
     def _with_journal(self, verdict: Verdict) -> Verdict:
         """Without a journal nothing passes once the grace is over."""
@@ -260,7 +290,8 @@ class Line:
             list(self._parts.calibrations),
             self._parts.modalities,
         )
-        if self._ready(usable, may_judge=way.subset is not None):
+        stopped = way.degraded and self._inspector is not None and self._inspector.stopped
+        if self._ready(usable, may_judge=way.subset is not None and not stopped):
             status |= StatusBit.READY
         if self._desk.busy:
             status |= StatusBit.BUSY

@@ -1,7 +1,8 @@
 """Which engine judges a part, and what the policy says of it. Pure; knows no camera, engine or wire.
 
 delivered and usable  -> the largest allowed Subset within them -> judged
-less than the best allowed Subset = degraded -> may_pass: judged, with the degraded bit
+less than the best allowed Subset = degraded -> may_pass: judged, with the degraded bit, up to
+                                                          max_degraded_parts in a row, then as stop
                                                 reject_all: judged for the journal, REJECT whatever it says
                                                 stop: not judged, NO_DECISION
 """
@@ -25,6 +26,34 @@ class Route:
     degraded: bool
     code: Code | None = None
     reason: Reason | None = None
+
+
+class DegradedRun:
+    """How many parts in a row were degraded. A run ends with `full_parts` complete ones."""
+
+    def __init__(self, policy: RoutingConfig) -> None:
+        self._policy = policy
+        self._degraded = self._full = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether the policy lets no more degraded part be judged."""
+        most = self._policy.max_degraded_parts
+        return most is not None and self._degraded >= most
+
+    def take(self, way: Route) -> Route:
+        """Count a part, and settle it as NO_DECISION where the run is over."""
+        if not way.degraded:
+            self._full += 1
+            if self._full >= self._policy.full_parts:
+                self._degraded = 0
+            return way
+        stopped = self.over
+        self._full = 0
+        self._degraded += 1
+        if stopped and way.subset is not None:
+            return Route(None, degraded=True, code=Code.NO_DECISION, reason=Reason.STOPPED)
+        return way
 
 
 def allowed_subsets(policy: RoutingConfig, subsets: Sequence[Subset]) -> tuple[Subset, ...]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from line_fakes import BAD, CALIBRATION, GOOD, MODALITIES, SIDE, SPEC, FakeEngine
 
-from radar_edge.clock import ManualClock
+from radar_edge.clock import NS_PER_S, ManualClock
 from radar_edge.config import RoutingConfig
 from radar_edge.inference.runner import Inference
 from radar_edge.modality import Subset, all_subsets
@@ -101,3 +103,11 @@ def test_contributions_are_those_where_the_map_is_hottest() -> None:
     alpha[0, 0] = 1.0
     alpha[0, :, 3, 0] = 0.25, 0.75
     assert contributions(Inference(heat, alpha), Subset(("rgb", "tir"))) == {"rgb": 0.25, "tir": 0.75}
+
+
+def test_frames_that_were_grabbed_too_far_apart_are_not_judged_together() -> None:
+    late = replace(frame("tir"), stamp_ns=NS_PER_S + 1)
+    verdict = inspector().inspect(TRIGGER, {"rgb": frame("rgb"), "tir": late}, health())
+    assert (verdict.subset, verdict.degraded) == (Subset(("rgb",)), True)
+    near = replace(frame("tir"), stamp_ns=NS_PER_S)
+    assert inspector().inspect(TRIGGER, {"rgb": frame("rgb"), "tir": near}, health()).subset == Subset(("rgb", "tir"))

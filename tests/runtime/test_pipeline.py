@@ -14,6 +14,7 @@ from line_fakes import BAD, GOOD, bench, codes, wait_until
 from radar_edge.errors import MachineError, UsageError
 from radar_edge.records import Code, Ne107, Reason
 from radar_edge.runtime.journal_file import read_events, read_parts
+from radar_edge.runtime.pipeline import MOST_ENGINE_FAULTS
 from radar_edge.runtime.plc.link import StatusBit
 
 
@@ -220,7 +221,8 @@ def test_an_error_in_any_thread_ends_the_line_with_no_decision_and_fault(tmp_pat
             line.cameras.error = boom
         elif where == "desk":
             line.cameras.trigger_error = boom
-        line.link.announce(1)
+        for trigger_id in range(1, MOST_ENGINE_FAULTS + 1):
+            line.link.announce(trigger_id)
         line.wait(lambda: line.error is not None)
     assert line.error is boom
     assert StatusBit.FAULT in line.link.status
@@ -230,6 +232,42 @@ def test_an_error_in_any_thread_ends_the_line_with_no_decision_and_fault(tmp_pat
         assert line.link.verdicts[0].reason is Reason.ENGINE_FAULT
     events = read_events(tmp_path / "journal.sqlite")
     assert [event["detail"]["error"] for event in events if event["kind"] == "fault"] == ["boom"]
+
+
+def test_an_engine_that_fails_now_and_then_costs_those_parts_alone(tmp_path: Path) -> None:
+    def logit(part: int) -> float:
+        if part % 3 == 0:
+            raise ValueError("now and then")
+        return GOOD
+
+    with bench(tmp_path, logit=logit) as line:
+        for trigger_id in range(1, 13):
+            line.link.announce(trigger_id)
+            line.wait_verdicts(trigger_id)
+    assert line.error is None
+    for verdict in line.link.verdicts:
+        failed = verdict.trigger_id % 3 == 0
+        wanted = (Code.NO_DECISION, Reason.ENGINE_FAULT) if failed else (Code.PASS, Reason.GOOD)
+        assert (verdict.code, verdict.reason) == wanted
+    events = [event for event in read_events(tmp_path / "journal.sqlite") if event["kind"] == "engine_fault"]
+    assert len(events) == 4
+    assert events[0]["detail"]["error"] == "now and then"
+
+
+def test_after_a_long_run_of_degraded_parts_the_line_is_not_ready_until_all_cameras_are_back(tmp_path: Path) -> None:
+    with bench(tmp_path, routing={"degraded": "may_pass", "max_degraded_parts": 2}) as line:
+        line.cameras.dead = {"tir"}
+        line.wait(lambda: StatusBit.DEGRADED in line.link.status)
+        for trigger_id in range(1, 4):
+            line.link.announce(trigger_id)
+            line.wait_verdicts(trigger_id)
+        line.wait(lambda: StatusBit.READY not in line.link.status)
+        line.cameras.dead = set()
+        line.wait(lambda: StatusBit.READY in line.link.status)
+        line.link.announce(4)
+        line.wait_verdicts(4)
+    assert [verdict.code for verdict in line.link.verdicts] == [Code.PASS, Code.PASS, Code.NO_DECISION, Code.PASS]
+    assert line.link.verdicts[2].reason is Reason.STOPPED
 
 
 def test_parts_that_a_killed_run_left_open_are_never_sent_again(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from radar_edge.config import RoutingConfig
 from radar_edge.errors import ConfigError
 from radar_edge.modality import Subset, all_subsets
 from radar_edge.records import Cause, Code, HealthReport, HealthState, Ne107, Reason
-from radar_edge.runtime.routing import Route, allowed_subsets, best_subset, route
+from radar_edge.runtime.routing import DegradedRun, Route, allowed_subsets, best_subset, route
 
 MODALITIES = ("rgb", "tir")
 ALL = all_subsets(MODALITIES)
@@ -105,3 +105,27 @@ def test_rules_that_always_hold(
     assert (chosen.code is None) == (chosen.reason is None)
     if degraded != "may_pass" and chosen.degraded:
         assert chosen.code in (Code.REJECT, Code.NO_DECISION)
+
+
+def test_a_run_of_degraded_parts_ends_with_no_decision_and_begins_anew_after_full_ones() -> None:
+    limited = policy().model_copy(update={"max_degraded_parts": 3, "full_parts": 2})
+    run = DegradedRun(limited)
+    single, full = Route(RGB, True), Route(BOTH, False)
+    stopped = Route(None, True, Code.NO_DECISION, Reason.STOPPED)
+    assert [run.take(single) for _ in range(5)] == [single] * 3 + [stopped] * 2
+    assert run.over
+    assert run.take(full) == full, "a complete part is judged at once"
+    assert run.take(single) == stopped, "one complete part is not enough"
+    assert [run.take(full), run.take(full)] == [full, full]
+    assert not run.over
+    assert run.take(single) == single
+
+
+def test_without_a_limit_no_run_ends() -> None:
+    run = DegradedRun(policy())
+    assert all(run.take(Route(RGB, True)).subset == RGB for _ in range(10_000))
+
+
+def test_what_has_no_engine_keeps_its_own_reason() -> None:
+    run = DegradedRun(policy().model_copy(update={"max_degraded_parts": 1}))
+    assert [run.take(NO_FRAME) for _ in range(3)] == [NO_FRAME] * 3
