@@ -30,6 +30,7 @@ COMMANDS = (
     "plc",
     "run",
     "journal",
+    "replay",
     "demo",
 )
 

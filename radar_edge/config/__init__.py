@@ -4,6 +4,7 @@ from radar_edge.config.base import Config, load_config, validate
 from radar_edge.config.line import (
     Band,
     Camera,
+    EvidenceConfig,
     HealthConfig,
     JournalConfig,
     LineConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "Band",
     "Camera",
     "Config",
+    "EvidenceConfig",
     "HealthConfig",
     "JournalConfig",
     "LineConfig",

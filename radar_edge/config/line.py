@@ -91,6 +91,16 @@ class RoutingConfig(Config):
 class JournalConfig(Config):
     path: Path
     journal_grace_s: float = Field(default=5.0, ge=0, description="a dead journal stops PASS after this time")
+    max_age_days: float = Field(default=90, gt=0, description="older parts and events are deleted")
+    max_mb: float = Field(default=2000, gt=0, description="beyond this the oldest are")
+
+
+class EvidenceConfig(Config):
+    """Frames of parts, kept in a folder of bounded size."""
+
+    folder: Path
+    max_mb: float = Field(default=1000, gt=0, description="beyond this the oldest parts are deleted")
+    keep: Literal["rejects", "all"] = "rejects"
 
 
 class LineConfig(Config):
@@ -118,6 +128,7 @@ class LineConfig(Config):
     plc: Plc
     trigger: TriggerConfig = TriggerConfig()
     journal: JournalConfig
+    evidence: EvidenceConfig | None = Field(default=None, description="none: no frame is kept")
 
     @model_validator(mode="after")
     def _consistent(self) -> LineConfig:
@@ -148,7 +159,11 @@ def resolve_paths(config: LineConfig, folder: Path) -> LineConfig:
     """`config` with its relative paths taken from `folder`, where line.yaml stands."""
     journal = config.journal.model_copy(update={"path": folder / config.journal.path})
     cameras = tuple(_resolve_camera(camera, folder) for camera in config.cameras)
-    return config.model_copy(update={"bundle": folder / config.bundle, "cameras": cameras, "journal": journal})
+    evidence = config.evidence
+    if evidence is not None:
+        evidence = evidence.model_copy(update={"folder": folder / evidence.folder})
+    changes = {"bundle": folder / config.bundle, "cameras": cameras, "journal": journal, "evidence": evidence}
+    return config.model_copy(update=changes)
 
 
 def _resolve_camera(camera: Camera, folder: Path) -> Camera:

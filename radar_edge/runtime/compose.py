@@ -14,6 +14,7 @@ from radar_edge.errors import ConfigError, MachineError
 from radar_edge.inference.runner import RUNNERS, Runner, open_runner
 from radar_edge.modality import Subset
 from radar_edge.runtime.capture.supervisor import open_cameras
+from radar_edge.runtime.evidence import Evidence
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.pipeline import Line, LineParts
 from radar_edge.runtime.plc import open_link
@@ -38,7 +39,10 @@ def open_line(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[L
     open_port(config.plc, 0).close()
     facts = {"version": __version__, "bundle": bundle.sha256, "signed_by": bundle.signed_by, "engine": config.engine}
     with ExitStack() as stack:
-        journal = stack.enter_context(Journal(config.journal.path, clock, facts))
+        kept = config.journal
+        journal = stack.enter_context(
+            Journal(kept.path, clock, facts, max_age_days=kept.max_age_days, max_mb=kept.max_mb)
+        )
         if journal.parts_closed:
             journal.event("restart", parts_closed=journal.parts_closed)
         cameras = stack.enter_context(open_cameras(config.cameras, clock))
@@ -54,6 +58,7 @@ def open_line(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[L
             calibrations={subset: bundle.engine(subset, config.precision).calibration for subset in subsets},
             open_engines=lambda engines: open_engines(engines, config, bundle, subsets),
             watchdog=Watchdog(os.environ, clock),
+            evidence=None if config.evidence is None else stack.enter_context(Evidence(config.evidence, journal.run)),
         )
         yield Line(parts, config)
 

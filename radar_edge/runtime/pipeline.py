@@ -29,6 +29,7 @@ from radar_edge.runtime.capture.seam import CameraSet
 from radar_edge.runtime.capture.watch import CameraWatch
 from radar_edge.runtime.crew import Crew
 from radar_edge.runtime.desk import Desk
+from radar_edge.runtime.evidence import Evidence
 from radar_edge.runtime.frame_faults import Expected
 from radar_edge.runtime.gathering import Gathering
 from radar_edge.runtime.health import CameraHealth, period_ns
@@ -76,6 +77,8 @@ class LineParts:
     """Called once by the thread that will use the engines; they are closed with the stack."""
     watchdog: Watchdog
     """Told of every round of the inspection, once the engines are warm."""
+    evidence: Evidence | None = None
+    """Keeps frames of parts; none where no frame is kept."""
 
 
 class Line:
@@ -183,6 +186,7 @@ class Line:
             "restarts": self._parts.cameras.restarts,
             "engine": self._engine.slug if self._engine else None,
             "frames_dropped": self._gathering.frames_dropped,
+            "evidence_not_kept": None if self._parts.evidence is None else self._parts.evidence.not_kept,
             **self._desk.tally.document(),
         }
 
@@ -231,6 +235,7 @@ class Line:
                     self._judge(slot, inspector)
 
     def _judge(self, slot: Slot, inspector: Inspector) -> None:
+        parts = self._parts
         frames, reports = self._gathering.wait(slot, self._beat)
         if slot.filled:
             return  # its deadline came first: the engine's time belongs to the next part
@@ -238,12 +243,14 @@ class Line:
         if found is None:
             return
         verdict = self._with_journal(found)
-        self._parts.journal.intent(slot.part, verdict, INTENT_WAIT_S)
+        parts.journal.intent(slot.part, verdict, INTENT_WAIT_S)
         self._desk.settle(slot, verdict)
+        if parts.evidence is not None:
+            parts.evidence.offer(slot.part, frames, passed=verdict.code is Code.PASS)
         if verdict.subset is not None and verdict.subset != self._engine:
             former = self._engine.slug if self._engine else None
             self._engine = verdict.subset
-            self._parts.journal.event("engine", verdict.subset.slug, former=former, trigger_id=verdict.trigger_id)
+            parts.journal.event("engine", verdict.subset.slug, former=former, trigger_id=verdict.trigger_id)
 
     def _inspected(
         self, slot: Slot, inspector: Inspector, frames: Mapping[str, Frame], reports: Mapping[str, HealthReport]
