@@ -72,6 +72,7 @@ class Inspector:
                 degraded=way.degraded,
                 latency_ms=watch.laps(),
             )
+        watch.age("frame_age", max(frames[name].stamp_ns for name in way.subset))
         inputs = self._preprocess({name: frames[name].image for name in way.subset})
         watch.lap("preprocess")
         inference = self._engines[way.subset].infer(inputs)
@@ -145,6 +146,10 @@ class _StopWatch:
         now_ns = self._clock.now_ns()
         self._laps[name] = (now_ns - self._last_ns) / NS_PER_MS
         self._last_ns = now_ns
+
+    def age(self, name: str, stamp_ns: int) -> None:
+        """How long ago the last lap ended after `stamp_ns`; no lap of its own."""
+        self._laps[name] = (self._last_ns - stamp_ns) / NS_PER_MS
 
     def laps(self) -> dict[str, float]:
         return {**self._laps, "total": (self._last_ns - self._start_ns) / NS_PER_MS}

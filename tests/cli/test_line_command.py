@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from line_bundle import line_document, write_bundle, write_parts
 from typer.testing import CliRunner, Result
 
 from radar_edge.cli.line import register
 from radar_edge.errors import ConfigError
+from radar_edge.simulation.bright import line_document, write_bundle, write_parts
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "line.yaml"
 

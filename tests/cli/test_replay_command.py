@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from line_bundle import MODALITIES, SIDE, is_bad, write_bundle, write_parts
 from typer.testing import CliRunner, Result
 
 from radar_edge.bundle import open_bundle
@@ -25,6 +24,7 @@ from radar_edge.runtime.evidence import Evidence
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.plc.link import Trigger
 from radar_edge.scoring import image_score
+from radar_edge.simulation.bright import MODALITIES, SIDE, is_bad, write_bundle, write_parts
 
 app = typer.Typer()
 replay.register(app)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from line_bundle import line_document, write_bundle, write_parts
 from typer.testing import CliRunner, Result
 
 from radar_edge.cli.run import News, counts, register
 from radar_edge.errors import BundleError, ConfigError, MachineError, PortError
+from radar_edge.simulation.bright import line_document, write_bundle, write_parts
 
 STATE = {
     "status": ["READY"],

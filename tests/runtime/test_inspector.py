@@ -59,7 +59,7 @@ def test_ok_passes_and_review_is_rejected_like_ng(logit: float, code: Code, reas
     assert verdict.p_value == CALIBRATION.p_value(logit)
     assert verdict.subset == Subset(("rgb", "tir"))
     assert verdict.contributions == {"rgb": 0.5, "tir": 0.5}
-    assert list(verdict.latency_ms) == ["frames", "preprocess", "engine", "score", "total"]
+    assert list(verdict.latency_ms) == ["frames", "frame_age", "preprocess", "engine", "score", "total"]
 
 
 def test_a_camera_that_failed_is_left_out() -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from line_bundle import is_bad, line_document, write_bundle, write_parts
 from line_fakes import wait_until
 
 from radar_edge.runtime.journal_file import read_events, read_parts
+from radar_edge.simulation.bright import is_bad, line_document, write_bundle, write_parts
 from radar_edge.simulation.cable import Cable
 
 PARTS = 70

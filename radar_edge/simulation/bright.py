@@ -1,8 +1,12 @@
-"""A signed bundle of tiny engines, and the image files of parts that it can judge: bright means bad."""
+"""A signed bundle of tiny engines, and image files of parts that it can judge: bright means bad. For tests and benches.
+
+Its engines cost nothing, so that what a line costs is the line's own. Knows no training.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -44,7 +48,8 @@ def engine_bytes(subset: Subset) -> bytes:
     graph = helper.make_graph(nodes, str(subset), inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def write_bundle(folder: Path, keys: Path) -> None:
@@ -97,7 +102,7 @@ def write_parts(folder: Path) -> None:
         write_png(folder / "tir" / f"{part:03d}.png", tir)
 
 
-def line_document(port: str) -> dict:
+def line_document(port: str) -> dict[str, Any]:
     """A line.yaml beside the folders `bundle` and `parts`."""
     cameras = [
         {"backend": "replay", "camera_id": f"{name}-camera", "modality": name, "fps": 30, "folder": f"parts/{name}"}
