@@ -2,12 +2,15 @@
 
 from radar_edge.config.base import Config, load_config, validate
 from radar_edge.config.line import (
+    AravisCamera,
     Band,
     Camera,
     EvidenceConfig,
+    GstreamerCamera,
     HealthConfig,
     JournalConfig,
     LineConfig,
+    OpencvCamera,
     ReplayCamera,
     RoutingConfig,
     SyntheticCamera,
@@ -24,17 +27,20 @@ from radar_edge.config.plc import (
 )
 
 __all__ = [
+    "AravisCamera",
     "AsciiConfig",
     "Band",
     "Camera",
     "Config",
     "EvidenceConfig",
+    "GstreamerCamera",
     "HealthConfig",
     "JournalConfig",
     "LineConfig",
     "LinePinsConfig",
     "ModbusMasterConfig",
     "ModbusSlaveConfig",
+    "OpencvCamera",
     "Plc",
     "PortConfig",
     "ReplayCamera",

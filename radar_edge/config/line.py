@@ -47,7 +47,45 @@ class SyntheticCamera(AnyCamera):
     seed: int = 0
 
 
-Camera = Annotated[ReplayCamera | SyntheticCamera, Field(discriminator="backend")]
+class OpencvCamera(AnyCamera):
+    """What OpenCV opens: a V4L2 device, an RTSP stream, a video file; GStreamer where OpenCV was built with it."""
+
+    backend: Literal["opencv"]
+    source: str = Field(min_length=1, description="/dev/video0, rtsp://..., a file, or a GStreamer pipeline")
+    api: Literal["any", "v4l2", "ffmpeg", "gstreamer", "images"] = "any"
+    width_px: int | None = Field(default=None, ge=16, le=16384, description="asked of the driver; refused if not given")
+    height_px: int | None = Field(default=None, ge=16, le=16384)
+    raw: bool = Field(default=False, description="samples as they come (Y16 thermal), not converted to colour")
+
+
+class GstreamerCamera(AnyCamera):
+    """A GStreamer pipeline that ends in an appsink named `sink`, with caps RGB, GRAY8 or GRAY16_LE."""
+
+    backend: Literal["gstreamer"]
+    pipeline: str = Field(min_length=1, description="such as: nvarguscamerasrc ! ... ! appsink name=sink")
+
+    @model_validator(mode="after")
+    def _has_sink(self) -> GstreamerCamera:
+        if "appsink" not in self.pipeline or "name=sink" not in self.pipeline:
+            raise ValueError("the pipeline must end in `appsink name=sink`")
+        return self
+
+
+class AravisCamera(AnyCamera):
+    """A GigE Vision or USB3 Vision camera through Aravis."""
+
+    backend: Literal["aravis"]
+    device: str | None = Field(default=None, description="Aravis' id, such as Maker-Model-Serial; default: the first")
+    pixel_format: Literal["Mono8", "Mono16", "RGB8"] = "Mono8"
+    trigger: Literal["free", "software", "hardware"] = Field(
+        default="free", description="software: each frame is asked for; hardware: the camera's own input does"
+    )
+    packet_bytes: int | None = Field(default=None, ge=576, le=16000, description="GigE packet size; default: Aravis'")
+
+
+Camera = Annotated[
+    ReplayCamera | SyntheticCamera | OpencvCamera | GstreamerCamera | AravisCamera, Field(discriminator="backend")
+]
 
 
 class Band(Config):

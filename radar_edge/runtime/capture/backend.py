@@ -15,6 +15,9 @@ from radar_edge.records import Image
 BACKENDS = {
     "replay": ("radar_edge.runtime.capture.replay", "Replay"),
     "synthetic": ("radar_edge.runtime.capture.synthetic", "Synthetic"),
+    "opencv": ("radar_edge.runtime.capture.opencv", "Opencv"),
+    "gstreamer": ("radar_edge.runtime.capture.gstreamer", "Gstreamer"),
+    "aravis": ("radar_edge.runtime.capture.aravis", "AravisDevice"),
 }
 
 
@@ -23,8 +26,12 @@ class Backend(ABC):
 
     repeats = False
     """Whether its source gives equal pixels by nature, so that equal frames do not mean frozen."""
+    waits = False
+    """Whether `grab` itself waits for the camera's next frame: then nothing else paces it."""
     device_ns: int | None = None
     """The camera's own clock at the last grab, where it has one."""
+    stamp_ns: int | None = None
+    """When the last frame was grabbed, by our monotonic clock, where the driver tells: it may have waited since."""
     shutter = False
     """Whether the driver says that the last grab shows a thermal camera's closed shutter."""
 

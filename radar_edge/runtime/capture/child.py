@@ -31,6 +31,7 @@ from radar_edge.runtime.capture.seam import FrameKind
 
 LAST_ID = 65535
 _STEP = 8
+GIVE_UP_NS = 2 * NS_PER_S
 SHARPNESS_NS = NS_PER_S // 2
 """Between two measurements: it costs ten times what the rest does, and fouling takes days."""
 _PR_SET_PDEATHSIG = 1
@@ -46,8 +47,14 @@ class Reporter:
     pending: int = 0
     dropped: int = 0
     _frame_id: int = field(default=0, init=False)
+    _asked_ns: int = field(default=0, init=False)
     _seen: int | None = field(default=None, init=False)
     _sharpness_due_ns: int = field(default=0, init=False)
+
+    def ask(self, trigger_id: int, now_ns: int) -> None:
+        """The next good frame that is grabbed from `now_ns` on is for this trigger."""
+        if trigger_id != self.pending:
+            self.pending, self._asked_ns = trigger_id, now_ns
 
     def report(self, image: Image | None, stamp_ns: int, device_ns: int | None = None, shutter: bool = False) -> None:
         """Send this period's report, with the frame if it is asked for, whole and new.
@@ -58,7 +65,8 @@ class Reporter:
         self._frame_id = self._frame_id % LAST_ID + 1
         crc = 0 if image is None else checksum(image)
         frame = None
-        if self.pending and (image is None or self.repeats or crc != self._seen):
+        fresh = image is None or self.repeats or crc != self._seen
+        if self.pending and fresh and stamp_ns >= self._asked_ns:
             frame = None if image is None else self._store(image)
             self.dropped += frame is None
             self.pending = 0
@@ -143,13 +151,24 @@ def usable(image: Image | None) -> Image | None:
 
 
 def run(backend: Backend, reporter: Reporter, triggers_fd: int, period_ns: int) -> None:
-    """Grab on an absolute schedule, so that errors do not add up, until the runtime has gone."""
-    due_ns = time.monotonic_ns()
+    """Grab on an absolute schedule, so that errors do not add up, until the runtime has gone.
+
+    Also ends, to be started anew, when a device has given nothing good for GIVE_UP_NS: its driver's session is dead,
+    and a device that comes back is another one to it.
+    """
+    due_ns = good_ns = time.monotonic_ns()
     while (trigger := newest_trigger(triggers_fd, reporter.pending)) is not None:
-        reporter.pending = trigger
-        stamp_ns = time.monotonic_ns()
+        begun_ns = time.monotonic_ns()
+        reporter.ask(trigger, begun_ns)
         image = usable(backend.grab(trigger))
+        stamp_ns = begun_ns if backend.stamp_ns is None else backend.stamp_ns
         reporter.report(image, stamp_ns, backend.device_ns, backend.shutter)
+        if backend.waits:
+            if image is not None:
+                good_ns = begun_ns
+                continue  # the camera itself is the pace; a bad frame may have come at once
+            if begun_ns - good_ns > GIVE_UP_NS:
+                return
         # Periods that were missed are skipped, not made up for in a burst.
         due_ns += period_ns * max(1, (time.monotonic_ns() - due_ns) // period_ns)
         time.sleep(max(0, due_ns - time.monotonic_ns()) / NS_PER_S)

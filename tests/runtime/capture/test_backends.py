@@ -129,4 +129,10 @@ def test_noise_has_the_asked_kind_and_differs_from_frame_to_frame(channels: int,
 def test_every_named_back_end_can_be_opened(folder: Path) -> None:
     opened = open_backend(camera(folder=folder))
     assert isinstance(opened, Replay)
-    assert {backend_class(name).__name__ for name in BACKENDS} == {"Replay", "Synthetic"}
+    assert {backend_class(name).__name__ for name in BACKENDS} == {
+        "Replay",
+        "Synthetic",
+        "Opencv",
+        "Gstreamer",
+        "AravisDevice",
+    }
