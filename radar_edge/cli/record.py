@@ -24,7 +24,8 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Record training images from the line's cameras.
 
-        Parts are paired as on the line, with lot and time in samples.csv. Ctrl-C ends it. The line's bundle, PLC and journal are not opened.
+        Parts are paired as on the line, with lot and time in samples.csv. Ctrl-C ends it. The line's bundle, PLC and
+        journal are not opened.
         """
         from radar_edge.cli.run import stop_on_signals
         from radar_edge.clock import MonotonicClock

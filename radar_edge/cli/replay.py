@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
         precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
         json: JsonOption = False,
     ) -> None:
-        """Judge kept parts again and show every difference; exit code 1 if there is one."""
+        """Judge kept parts again; exit code 1 if there is a difference."""
         from dataclasses import asdict
 
         from radar_edge.bundle import open_bundle
