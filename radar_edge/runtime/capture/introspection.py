@@ -1,4 +1,8 @@
-"""GObject introspection, which a distribution installs for its own Python. Knows no camera."""
+"""GObject introspection, which a distribution installs for its own Python. Knows no camera.
+
+For a camera's own process only: GStreamer brings a second C++ unwinder (libunwind), and an exception that TensorRT
+throws in the same process then ends it.
+"""
 
 from __future__ import annotations
 
