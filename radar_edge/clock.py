@@ -7,6 +7,7 @@ person reads it (journal rows, reports).
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Protocol
 
@@ -19,6 +20,10 @@ class Clock(Protocol):
         """Monotonic nanoseconds."""
         ...
 
+    def wait(self, condition: threading.Condition, timeout_s: float) -> None:
+        """Wait until `condition`, which the caller holds, is notified, but no longer than `timeout_s`."""
+        ...
+
 
 class MonotonicClock:
     """The machine's monotonic clock."""
@@ -26,9 +31,12 @@ class MonotonicClock:
     def now_ns(self) -> int:
         return time.monotonic_ns()
 
+    def wait(self, condition: threading.Condition, timeout_s: float) -> None:
+        condition.wait(timeout_s)
+
 
 class ManualClock:
-    """A clock that stands still until it is advanced."""
+    """A clock that stands still until it is advanced. Who waits by it finds the time gone by, and nothing happened."""
 
     def __init__(self, start_ns: int = 0) -> None:
         self._now_ns = start_ns
@@ -38,3 +46,6 @@ class ManualClock:
 
     def advance_ms(self, ms: float) -> None:
         self._now_ns += round(ms * NS_PER_MS)
+
+    def wait(self, condition: threading.Condition, timeout_s: float) -> None:  # noqa: ARG002 - nobody notifies here
+        self.advance_ms(timeout_s * 1000)

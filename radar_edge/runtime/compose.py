@@ -16,7 +16,8 @@ from radar_edge.modality import Subset
 from radar_edge.runtime.capture.supervisor import open_cameras
 from radar_edge.runtime.evidence import Evidence
 from radar_edge.runtime.journal import Journal
-from radar_edge.runtime.pipeline import Line, LineParts
+from radar_edge.runtime.line_parts import LineParts
+from radar_edge.runtime.pipeline import Line
 from radar_edge.runtime.plc import open_link
 from radar_edge.runtime.plc.link import PlcLink, Trigger
 from radar_edge.runtime.plc.port import open_port

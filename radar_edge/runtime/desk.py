@@ -63,13 +63,17 @@ class Desk:
     def run(self, stopping: threading.Event) -> None:
         """Take triggers and keep deadlines until `stopping`."""
         while not stopping.is_set():
-            trigger = self._wait_trigger(self._idle_s())
-            if trigger is not None:
-                self._accept(trigger)
-            for slot in self._slots.overdue(self._clock.now_ns()):
-                self.refuse(slot, Reason.DEADLINE)
-            self.note_deliveries()
-            self._note_plc()
+            self.turn()
+
+    def turn(self) -> None:
+        """Wait for a trigger, 20 ms at most, and do what is due."""
+        trigger = self._wait_trigger(self._idle_s())
+        if trigger is not None:
+            self._accept(trigger)
+        for slot in self._slots.overdue(self._clock.now_ns()):
+            self.refuse(slot, Reason.DEADLINE)
+        self.note_deliveries()
+        self._note_plc()
 
     def _idle_s(self) -> float:
         deadline_ns = self._slots.next_deadline_ns()

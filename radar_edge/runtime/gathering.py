@@ -77,7 +77,7 @@ class Gathering:
                 if self._pairing.complete(trigger_id, usable, self._clock.now_ns()):
                     return self._take(trigger_id), self._reports
                 left_s = (self._pairing.due_ns(trigger_id) - self._clock.now_ns()) / NS_PER_S
-                self._changed.wait(min(WAKE_S, max(left_s, 0)))
+                self._clock.wait(self._changed, min(WAKE_S, max(left_s, 0)))
             on_wake()
 
     def _take(self, trigger_id: int) -> dict[str, Frame]:

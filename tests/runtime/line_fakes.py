@@ -21,7 +21,8 @@ from radar_edge.preprocess import ModalityPreprocess, Preprocess
 from radar_edge.records import Code, Frame, Ne107, Verdict
 from radar_edge.runtime.capture.seam import CameraSet, Heartbeat
 from radar_edge.runtime.journal import Journal
-from radar_edge.runtime.pipeline import Line, LineParts
+from radar_edge.runtime.line_parts import LineParts
+from radar_edge.runtime.pipeline import Line
 from radar_edge.runtime.plc.link import Delivery, DeliveryState, PlcLink, StatusBit, Trigger
 from radar_edge.runtime.watchdog import Watchdog
 from radar_edge.scoring import Calibration

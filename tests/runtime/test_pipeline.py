@@ -13,8 +13,8 @@ from line_fakes import BAD, GOOD, bench, codes, wait_until
 
 from radar_edge.errors import MachineError, UsageError
 from radar_edge.records import Code, Ne107, Reason
+from radar_edge.runtime.inspection import MOST_ENGINE_FAULTS
 from radar_edge.runtime.journal_file import read_events, read_parts
-from radar_edge.runtime.pipeline import MOST_ENGINE_FAULTS
 from radar_edge.runtime.plc.link import StatusBit
 
 

@@ -101,7 +101,9 @@ def test_a_line_that_hangs_falls_silent(
             hung.set()
             release.wait(60)
 
-        monkeypatch.setattr(made.line, "_status", hang_once(made.line._status, hang))
+        monkeypatch.setattr(
+            made.line._stations.standing, "status", hang_once(made.line._stations.standing.status, hang)
+        )
         assert hung.wait(20)
         told(systemd)
         systemd.settimeout(1)

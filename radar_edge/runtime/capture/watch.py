@@ -34,20 +34,24 @@ class CameraWatch:
         self._clock = clock
         self._reports: dict[str, HealthReport] = {}
         self._restarts: dict[str, int] = {}
+        self._last_ns: int | None = None
 
     def run(self, stopping: threading.Event) -> None:
         """Look until `stopping`."""
-        last_ns = self._clock.now_ns()
         while not stopping.is_set():
-            arrived = self._cameras.receive(POLL_S)
-            now_ns = self._clock.now_ns()
-            lag_ns = max(0, now_ns - last_ns - POLL_NS)
-            self._look(arrived, now_ns, loop_lag_ns=lag_ns)
-            if lag_ns > LAG_TOLD_NS:
-                self._event("capture_lag", lag_ms=lag_ns / NS_PER_MS)
-            self._cameras.supervise(now_ns)
-            self._tell_restarts()
-            last_ns = now_ns
+            self.turn()
+
+    def turn(self) -> None:
+        """Wait for what arrives, 10 ms at most, look at it and mind the cameras."""
+        last_ns = self._clock.now_ns() if self._last_ns is None else self._last_ns
+        arrived = self._cameras.receive(POLL_S)
+        now_ns = self._last_ns = self._clock.now_ns()
+        lag_ns = max(0, now_ns - last_ns - POLL_NS)
+        self._look(arrived, now_ns, loop_lag_ns=lag_ns)
+        if lag_ns > LAG_TOLD_NS:
+            self._event("capture_lag", lag_ms=lag_ns / NS_PER_MS)
+        self._cameras.supervise(now_ns)
+        self._tell_restarts()
 
     def _look(self, arrived: Sequence[Heartbeat | Frame], now_ns: int, loop_lag_ns: int) -> None:
         for item in arrived:

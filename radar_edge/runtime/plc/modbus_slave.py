@@ -1,8 +1,9 @@
 """The driver `modbus-slave`: a Modbus RTU slave on a serial port, which the PLC polls. Knows no verdict's making.
 
-    port --bytes--> rtu.Assembler --request--> exchange.Exchange (under one lock) --registers--> reply --> port
+    port --bytes--> Slave: rtu.Assembler --request--> exchange.Exchange (under one lock) --registers--> reply --> port
 
 One thread owns the port. It answers polls and never moves our heartbeat. What it hears and cannot use is told in words.
+Slave is the protocol without its port, thread and lock.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import serial
 
 from radar_edge.clock import NS_PER_S, Clock
 from radar_edge.config import ModbusSlaveConfig
+from radar_edge.runtime.plc.exchange import Exchange
+from radar_edge.runtime.plc.link import Trigger
 from radar_edge.runtime.plc.port import char_ns
 from radar_edge.runtime.plc.registers import HOLDING_COUNT, INPUT_COUNT
 from radar_edge.runtime.plc.rtu import (
@@ -72,35 +75,33 @@ class Listener:
         return None
 
 
-class ModbusSlaveLink(SerialLink[ModbusSlaveConfig]):
-    """Opens the port at once. Raises PortError if that cannot be done."""
+class Slave:
+    """Bytes in, triggers and reply bytes out. Time is an argument; its owner holds the lock of `exchange`."""
 
-    def __init__(self, config: ModbusSlaveConfig, clock: Clock) -> None:
+    def __init__(self, config: ModbusSlaveConfig, exchange: Exchange) -> None:
+        self._config = config
+        self._exchange = exchange
+        self._char_ns = char_ns(config)
+        self._assembler = Assembler()
         self._listener = Listener(config.unit_id)
-        self._turn_s = max(SHORTEST_TURN_NS, char_ns(config) * 7 // 2) / NS_PER_S
-        super().__init__(config, clock, SILENCE_S)
+        self.trouble: str | None = None
+        """What is wrong with what is heard, in words."""
 
-    def _serve(self, port: serial.Serial) -> None:
-        """Answer polls until the link is closed. Raises one of PORT_FAULTS when the port is lost."""
-        assembler = Assembler()
-        while not self._stopping.is_set():
-            data = port.read(1)
-            data += port.read(port.in_waiting) if data else b""
-            frames = assembler.feed(data) if data else assembler.flush()
-            received_ns = self._clock.now_ns()
-            asked = [parse_request(frame) for frame in frames]
-            self._trouble = self._listener.heard(len(data), [request.unit for request in asked], received_ns)
-            ours = [request for request in asked if request.unit in (BROADCAST, self._config.unit_id)]
-            for request in ours:
-                self._take_write(request, received_ns)
-            # A request with another behind it was given up by its master: its answer would pass for the next one's.
-            if ours and ours[-1] is asked[-1] and ours[-1].unit != BROADCAST:
-                time.sleep(self._turn_s)
-                port.write(self._reply(ours[-1]))
+    def hear(self, data: bytes, now_ns: int) -> tuple[list[Trigger], Request | None]:
+        """What `data` announces, and the request that wants an answer now; no `data` means that the wire is silent."""
+        frames = self._assembler.feed(data) if data else self._assembler.flush()
+        asked = [parse_request(frame) for frame in frames]
+        self.trouble = self._listener.heard(len(data), [request.unit for request in asked], now_ns)
+        ours = [request for request in asked if request.unit in (BROADCAST, self._config.unit_id)]
+        triggers = [trigger for request in ours if (trigger := self._written(request, now_ns)) is not None]
+        # A request with another behind it was given up by its master: its answer would pass for the next one's.
+        answered = ours and ours[-1] is asked[-1] and ours[-1].unit != BROADCAST
+        return triggers, ours[-1] if answered else None
 
-    def _take_write(self, request: Request, received_ns: int) -> None:
-        if isinstance(request, Write) and self._fault(request) is None:
-            self._take_holding(request.address - self._config.holding_base, request.values, received_ns)
+    def _written(self, request: Request, now_ns: int) -> Trigger | None:
+        if not isinstance(request, Write) or self._fault(request) is not None:
+            return None
+        return self._exchange.write_holding(request.address - self._config.holding_base, request.values, now_ns)
 
     def _fault(self, request: Read | Write) -> Fault | None:
         """ILLEGAL_ADDRESS unless the request lies within its block."""
@@ -111,18 +112,43 @@ class ModbusSlaveLink(SerialLink[ModbusSlaveConfig]):
         inside = base <= request.address and request.address + count <= base + size
         return None if inside else Fault.ILLEGAL_ADDRESS
 
-    def _reply(self, request: Request) -> bytes:
+    def reply(self, request: Request, now_ns: int) -> bytes:
+        """The answer, whose first byte leaves at `now_ns`."""
         if isinstance(request, Refused):
             return exception_reply(request, request.fault)
         fault = self._fault(request)
         if fault is not None:
             return exception_reply(request, fault)
-        return write_reply(request) if isinstance(request, Write) else read_reply(request, self._read(request))
+        return write_reply(request) if isinstance(request, Write) else read_reply(request, self._read(request, now_ns))
 
-    def _read(self, request: Read) -> tuple[int, ...]:
-        with self._lock:
-            if request.function != READ_INPUT:
-                return self._exchange.read_holding(request.address - self._config.holding_base, request.count)
-            now_ns = self._clock.now_ns()
-            done_ns = now_ns + read_reply_bytes(request.count) * self._char_ns
-            return self._exchange.read_inputs(request.address - self._config.input_base, request.count, now_ns, done_ns)
+    def _read(self, request: Read, now_ns: int) -> tuple[int, ...]:
+        if request.function != READ_INPUT:
+            return self._exchange.read_holding(request.address - self._config.holding_base, request.count)
+        done_ns = now_ns + read_reply_bytes(request.count) * self._char_ns
+        return self._exchange.read_inputs(request.address - self._config.input_base, request.count, now_ns, done_ns)
+
+
+class ModbusSlaveLink(SerialLink[ModbusSlaveConfig]):
+    """Opens the port at once. Raises PortError if that cannot be done."""
+
+    def __init__(self, config: ModbusSlaveConfig, clock: Clock) -> None:
+        self._turn_s = max(SHORTEST_TURN_NS, char_ns(config) * 7 // 2) / NS_PER_S
+        super().__init__(config, clock, SILENCE_S)
+
+    def _serve(self, port: serial.Serial) -> None:
+        """Answer polls until the link is closed. Raises one of PORT_FAULTS when the port is lost."""
+        slave = Slave(self._config, self._exchange)
+        while not self._stopping.is_set():
+            data = port.read(1)
+            data += port.read(port.in_waiting) if data else b""
+            received_ns = self._clock.now_ns()
+            with self._lock:
+                triggers, request = slave.hear(data, received_ns)
+            self._trouble = slave.trouble
+            for trigger in triggers:
+                self._triggers.put(trigger)
+            if request is not None:
+                time.sleep(self._turn_s)
+                with self._lock:
+                    reply = slave.reply(request, self._clock.now_ns())
+                port.write(reply)
