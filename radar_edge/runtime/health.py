@@ -82,8 +82,12 @@ class CameraHealth:
         self._good = 0
         self._state, self._cause, self._since_ns = HealthState.FAILED, Cause.STARTING, start_ns
 
-    def update(self, beat: Heartbeat) -> None:
-        """Take the next heartbeat, in order of arrival. One whose stamp does not advance proves no life."""
+    def update(self, beat: Heartbeat) -> bool:
+        """Take the next heartbeat, in order of arrival; whether its own frame may be judged.
+
+        The camera may be well again by the time that a frame is judged, which makes a bad frame no better. One whose
+        stamp does not advance proves no life.
+        """
         fault = self._faults.look(beat)
         if fault.cause is Cause.CALIBRATING:
             self._calibrate(beat)
@@ -103,6 +107,7 @@ class CameraHealth:
                 self._move(HealthState.RECOVERING, self._cause, beat.stamp_ns)
         self._last = beat
         self._alive_ns = max(self._alive_ns, beat.stamp_ns)
+        return fault.cause is Cause.NONE
 
     def _calibrate(self, beat: Heartbeat) -> None:
         """A camera that was well is in function check; one that was not is not better for its shutter."""

@@ -1,8 +1,9 @@
 """Frames of one part found together by their trigger id and grab. Pure; knows no camera, clock or engine.
 
 A part never waits for a camera that is not expected, and a frame is used once. Frames of unknown or
-closed triggers, a second one of a modality, and any grabbed before its trigger came are dropped and
-counted: ids wrap, so an old frame may carry an id that is open again.
+closed triggers, a second one of a modality, and any grabbed before its trigger came or after its wait was
+over are dropped and counted: ids wrap, so an old frame may carry an id that is open again; a camera that stood
+still may answer with a frame of the next part.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Pairing:
         return len(self._parts)
 
     def open(self, trigger_id: int, now_ns: int) -> None:
-        """Expect frames for `trigger_id`, grabbed at `now_ns` or later. Open it before the cameras are asked.
+        """Expect frames for `trigger_id`, grabbed within the wait from `now_ns`. Open it before the cameras are asked.
 
         Raises UsageError if it is open already.
         """
@@ -48,7 +49,11 @@ class Pairing:
     def add(self, frame: Frame) -> bool:
         """Keep a frame for its part. False if it belongs to none and was dropped."""
         part = self._parts.get(frame.trigger_id)
-        if part is None or frame.modality in part.frames or frame.stamp_ns < part.opened_ns:
+        if (
+            part is None
+            or frame.modality in part.frames
+            or not part.opened_ns <= frame.stamp_ns <= part.opened_ns + self._wait_ns
+        ):
             self.dropped += 1
             return False
         part.frames[frame.modality] = frame

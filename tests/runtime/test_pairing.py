@@ -14,7 +14,7 @@ from radar_edge.runtime.pairing import Pairing
 WAIT_NS = 100
 
 
-def frame(modality: str, trigger_id: int, stamp_ns: int = 1000) -> Frame:
+def frame(modality: str, trigger_id: int, stamp_ns: int = 100) -> Frame:
     return Frame(modality, np.zeros((16, 16), np.uint8), f"cam-{modality}", 1, stamp_ns, trigger_id)
 
 
@@ -56,8 +56,8 @@ def test_the_wait_ends() -> None:
 
 @pytest.mark.parametrize(
     "stray",
-    [frame("tir", 8), frame("rgb", 7), frame("tir", 7, stamp_ns=99), frame("tir", 0)],
-    ids=["unknown trigger", "second of its modality", "grabbed before the trigger", "untriggered"],
+    [frame("tir", 8), frame("rgb", 7), frame("tir", 7, stamp_ns=99), frame("tir", 7, stamp_ns=201), frame("tir", 0)],
+    ids=["unknown trigger", "second of its modality", "before the trigger", "after its wait", "untriggered"],
 )
 def test_frames_that_belong_to_no_part_are_dropped_and_counted(stray: Frame) -> None:
     pairing = Pairing(WAIT_NS)

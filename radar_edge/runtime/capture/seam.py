@@ -54,8 +54,8 @@ class CameraSet(ABC):
 
     @abstractmethod
     def receive(self, timeout_s: float) -> list[Heartbeat | Frame]:
-        """Everything that arrived, in order of arrival; waits up to `timeout_s` for the first. A frame's
-        pixels are the caller's own copy and were whole (checksum) when copied."""
+        """Everything that arrived, in order of arrival; waits up to `timeout_s` for the first. A frame follows
+        its heartbeat; its pixels are the caller's own copy and were whole (checksum) when copied."""
 
     @abstractmethod
     def supervise(self, now_ns: int) -> None:

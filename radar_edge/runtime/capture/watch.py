@@ -34,6 +34,7 @@ class CameraWatch:
         self._clock = clock
         self._reports: dict[str, HealthReport] = {}
         self._restarts: dict[str, int] = {}
+        self._unfit: dict[str, int] = {}  # camera id -> its last frame that may not be judged
         self._last_ns: int | None = None
 
     def run(self, stopping: threading.Event) -> None:
@@ -54,10 +55,15 @@ class CameraWatch:
         self._tell_restarts()
 
     def _look(self, arrived: Sequence[Heartbeat | Frame], now_ns: int, loop_lag_ns: int) -> None:
+        frames = []
         for item in arrived:
-            if isinstance(item, Heartbeat):
-                self._health[item.camera_id].update(item)
-        frames = [item for item in arrived if isinstance(item, Frame)]
+            if isinstance(item, Frame):
+                if self._unfit.get(item.camera_id) != item.frame_id:
+                    frames.append(item)
+            elif self._health[item.camera_id].update(item):
+                self._unfit.pop(item.camera_id, None)
+            else:
+                self._unfit[item.camera_id] = item.frame_id
         reports = [health.tick(now_ns, loop_lag_ns) for health in self._health.values()]
         self._offer(frames, {report.modality: report for report in reports}, now_ns)
         for report in reports:
