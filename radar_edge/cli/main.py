@@ -32,6 +32,7 @@ COMMANDS = (
     "run",
     "journal",
     "replay",
+    "simulate",
     "demo",
 )
 

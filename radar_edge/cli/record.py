@@ -27,13 +27,13 @@ def register(app: typer.Typer) -> None:
         Parts are paired as on the line, with lot and time in samples.csv. Ctrl-C ends it. The line's bundle, PLC and
         journal are not opened.
         """
-        from radar_edge.cli.run import stop_on_signals
         from radar_edge.clock import MonotonicClock
         from radar_edge.config import LineConfig, load_config, resolve_paths
         from radar_edge.errors import UsageError
         from radar_edge.runtime.capture.supervisor import open_cameras
         from radar_edge.runtime.recording import Folder, Target, timing_of
         from radar_edge.runtime.recording import record as record_parts
+        from radar_edge.runtime.stopping import stop_on_signals
 
         if split not in ("train", "validation", "test"):
             raise UsageError("unknown split", found=split, wanted="train, validation or test")

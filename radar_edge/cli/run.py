@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +31,7 @@ def register(app: typer.Typer) -> None:
         from radar_edge.errors import StorageError
         from radar_edge.files import write_json
         from radar_edge.runtime.compose import open_line
+        from radar_edge.runtime.stopping import stop_on_signals
 
         config = resolve_paths(load_config(LineConfig, line), line.parent)
         news = News()
@@ -55,18 +52,6 @@ def register(app: typer.Typer) -> None:
         say(f"stopped: {counts(state)}")
         if json:
             print_json(state)
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; the former handlers come back afterwards."""
-    stop = threading.Event()
-    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 class News:

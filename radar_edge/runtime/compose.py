@@ -13,6 +13,7 @@ from radar_edge.config import LineConfig
 from radar_edge.errors import ConfigError, MachineError
 from radar_edge.inference.runner import RUNNERS, Runner, open_runner
 from radar_edge.modality import Subset
+from radar_edge.runtime.capture.process import CHILD
 from radar_edge.runtime.capture.supervisor import open_cameras
 from radar_edge.runtime.evidence import Evidence
 from radar_edge.runtime.journal import Journal
@@ -25,11 +26,17 @@ from radar_edge.runtime.plc.triggers import EdgeTriggers, IntervalTriggers
 from radar_edge.runtime.routing import allowed_subsets
 from radar_edge.runtime.watchdog import Watchdog
 
+OpenRunner = Callable[..., Runner]
+"""As inference.runner.open_runner."""
+
 
 @contextmanager
-def open_line(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[Line]:
+def open_line(
+    config: LineConfig, *, allow_unsigned: bool = False, child: str = CHILD, runner: OpenRunner = open_runner
+) -> Iterator[Line]:
     """Open everything that `config` names (with paths as they are to be used), and close it again.
 
+    `child` is the module that a camera's process runs, `runner` opens an engine: a simulation puts its own there.
     The PLC link is opened last and closed first: nothing can be read as PASS while the rest is missing.
     Raises BundleError, ConfigError, StorageError, CameraError, PortError.
     """
@@ -46,7 +53,7 @@ def open_line(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[L
         )
         if journal.parts_closed:
             journal.event("restart", parts_closed=journal.parts_closed)
-        cameras = stack.enter_context(open_cameras(config.cameras, clock))
+        cameras = stack.enter_context(open_cameras(config.cameras, clock, child))
         link = stack.enter_context(open_link(config.plc, clock))
         parts = LineParts(
             link=link,
@@ -57,7 +64,7 @@ def open_line(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[L
             modalities=bundle.modalities,
             preprocess=bundle.manifest.preprocess,
             calibrations={subset: bundle.engine(subset, config.precision).calibration for subset in subsets},
-            open_engines=lambda engines: open_engines(engines, config, bundle, subsets),
+            open_engines=lambda engines: open_engines(engines, config, bundle, subsets, runner),
             watchdog=Watchdog(os.environ, clock),
             evidence=None if config.evidence is None else stack.enter_context(Evidence(config.evidence, journal.run)),
         )
@@ -109,12 +116,12 @@ def check_line(config: LineConfig, bundle: Bundle) -> tuple[Subset, ...]:
 
 
 def open_engines(
-    stack: ExitStack, config: LineConfig, bundle: Bundle, subsets: tuple[Subset, ...]
+    stack: ExitStack, config: LineConfig, bundle: Bundle, subsets: tuple[Subset, ...], runner: OpenRunner = open_runner
 ) -> Mapping[Subset, Runner]:
     """One Runner a Subset, closed with `stack`."""
     engines = {}
     for subset in subsets:
         model = bundle.path(bundle.engine(subset, config.precision).file)
-        runner = open_runner(config.engine, model, subset, config.precision, threads=config.threads)
-        engines[subset] = stack.enter_context(runner)
+        engine = runner(config.engine, model, subset, config.precision, threads=config.threads)
+        engines[subset] = stack.enter_context(engine)
     return engines

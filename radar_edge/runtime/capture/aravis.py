@@ -35,6 +35,7 @@ class AravisDevice(Backend):
         self._wait_us = round(WAIT_PERIODS * MICROSECONDS / camera.fps)
         try:
             self._camera = self._aravis.Camera.new(camera.device)
+            self._take_control()
             self._settle(camera)
             self._stream = self._open_stream()
             self._camera.start_acquisition()
@@ -44,6 +45,14 @@ class AravisDevice(Backend):
                 found=str(error),
                 next_step="arv-tool-0.8 lists the cameras; check cable, address and that no one else has it",
             ) from error
+
+    def _take_control(self) -> None:
+        """Without control a GigE camera opens and sends nothing: better an error, and another try after a back-off.
+
+        A process that was killed keeps control until the camera has missed its heartbeats, 3 s for most.
+        """
+        if self._camera.is_gv_device() and not self._camera.get_device().is_controller():
+            raise PermissionError("another process controls it, or one that died a moment ago did")
 
     def _settle(self, camera: AravisCamera) -> None:
         device = self._camera

@@ -15,6 +15,7 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -179,13 +180,19 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def main(triggers_fd: int, returns_fd: int, reports_fd: int, ring_fd: int) -> None:
+def main(
+    triggers_fd: int,
+    returns_fd: int,
+    reports_fd: int,
+    ring_fd: int,
+    opened: Callable[[Camera], Backend] = open_backend,
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runtime, which then ends us
     die_with_parent()
     adapter: TypeAdapter[Camera] = TypeAdapter(Camera)
     camera = adapter.validate_json(sys.stdin.read())
     try:
-        backend = open_backend(camera)
+        backend = opened(camera)
     except RadarEdgeError as error:
         sys.exit(str(error))
     reporter = Reporter(RingWriter(Ring(ring_fd), returns_fd), reports_fd, backend.repeats)

@@ -17,8 +17,10 @@ from radar_edge.runtime.capture.report import SIZE, Report, unpack
 from radar_edge.runtime.capture.ring import Ring, RingReader, create_memory
 
 _BATCH = 256
+CHILD = "radar_edge.runtime.capture.child"
+"""The module whose `main` a camera's process runs."""
 # The child looks for modules where this process does: not in the current folder, unless we do.
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from radar_edge.runtime.capture.child import main; main{fds!r}"
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from {child} import main; main{fds!r}"
 
 
 class CameraProcess:
@@ -27,7 +29,7 @@ class CameraProcess:
     `heard_ns` is when its last report was read, or its start. `reader` takes the frames of its ring.
     """
 
-    def __init__(self, camera: Camera, now_ns: int) -> None:
+    def __init__(self, camera: Camera, now_ns: int, child: str = CHILD) -> None:
         self.started_ns = self.heard_ns = now_ns
         self.spoke = False
         self.ended = False
@@ -40,7 +42,7 @@ class CameraProcess:
             ring = Ring(ring_fd)
             ours.callback(ring.close)
             self.reader = RingReader(ring, our_returns_fd)
-            self._process = _start(camera, (triggers_fd, returns_fd, reports_fd, ring_fd))
+            self._process = _start(camera, child, (triggers_fd, returns_fd, reports_fd, ring_fd))
             self._resources = ours.pop_all()
 
     @property
@@ -99,14 +101,14 @@ def _pipe(readers: ExitStack, writers: ExitStack) -> tuple[int, int]:
     return read_fd, write_fd
 
 
-def _start(camera: Camera, fds: tuple[int, int, int, int]) -> subprocess.Popen[bytes]:
+def _start(camera: Camera, child: str, fds: tuple[int, int, int, int]) -> subprocess.Popen[bytes]:
     """A new interpreter, never a fork: this process has threads."""
     config_fd = os.memfd_create("radar-edge-camera")
     try:
         os.write(config_fd, camera.model_dump_json().encode())
         os.lseek(config_fd, 0, os.SEEK_SET)
         return subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM.format(path=sys.path, fds=fds)],
+            [sys.executable, "-c", _PROGRAM.format(path=sys.path, child=child, fds=fds)],
             stdin=config_fd,
             stdout=2,  # stdout is for results alone; a driver that prints does it on stderr
             pass_fds=fds,

@@ -17,7 +17,7 @@ from radar_edge.config import Camera
 from radar_edge.errors import CameraError, UsageError
 from radar_edge.records import Frame
 from radar_edge.runtime.capture.backend import backend_class
-from radar_edge.runtime.capture.process import CameraProcess
+from radar_edge.runtime.capture.process import CHILD, CameraProcess
 from radar_edge.runtime.capture.report import Report, SlotFrame, dtype_of, shape_of
 from radar_edge.runtime.capture.seam import CameraSet, Heartbeat
 
@@ -78,13 +78,14 @@ class CameraProcesses(CameraSet):
     dies with the thread that started it); everything else may be called from any thread.
     """
 
-    def __init__(self, cameras: Sequence[Camera], clock: Clock) -> None:
+    def __init__(self, cameras: Sequence[Camera], clock: Clock, child: str = CHILD) -> None:
         self._clock = clock
+        self._child = child
         self._keepers = {camera.camera_id: _Keeper(camera) for camera in cameras}
         self._lock = threading.Lock()  # pipes must not be closed while a trigger is written to them
         try:
             for keeper in self._keepers.values():
-                keeper.process = CameraProcess(keeper.camera, clock.now_ns())
+                keeper.process = CameraProcess(keeper.camera, clock.now_ns(), child)
         except BaseException:
             self.close()
             raise
@@ -169,7 +170,7 @@ class CameraProcesses(CameraSet):
 
     def _restart(self, keeper: _Keeper, now_ns: int) -> None:
         try:
-            process = CameraProcess(keeper.camera, now_ns)
+            process = CameraProcess(keeper.camera, now_ns, self._child)
         except OSError as error:
             _log.error("camera %s: cannot start its process: %s", keeper.camera.camera_id, error)
             keeper.put_off(now_ns)
@@ -201,15 +202,15 @@ def _frames(keeper: _Keeper, process: CameraProcess, report: Report, place: Slot
     return [Frame(camera.modality, image, camera.camera_id, report.frame_id, report.stamp_ns, place.trigger_id)]
 
 
-def open_cameras(configs: Sequence[Camera], clock: Clock) -> CameraProcesses:
+def open_cameras(configs: Sequence[Camera], clock: Clock, child: str = CHILD) -> CameraProcesses:
     """Start the camera processes. Whether a camera opens shows in its heartbeats: the line starts without it.
 
-    Raises ConfigError for what is wrong with the configuration itself (no files to replay), CameraError if
-    the machine cannot start a process.
+    `child` is the module that each of them runs. Raises ConfigError for what is wrong with the configuration itself
+    (no files to replay), CameraError if the machine cannot start a process.
     """
     for camera in configs:
         backend_class(camera.backend).check(camera)
     try:
-        return CameraProcesses(configs, clock)
+        return CameraProcesses(configs, clock, child)
     except OSError as error:
         raise CameraError("cannot start the camera processes", found=error.strerror) from error
