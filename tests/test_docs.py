@@ -14,6 +14,8 @@ from radar_edge.config import LineConfig, ModbusSlaveConfig, load_config
 from radar_edge.records import Code, Reason
 from radar_edge.runtime.budget import wire_ms
 from radar_edge.runtime.plc.link import StatusBit
+from radar_edge.simulation.faults import CAMERA_FAULTS, LINE_FAULTS, FaultPlan
+from radar_edge.simulation.rehearsal import check
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.zh-CN.md")
@@ -102,3 +104,10 @@ def test_the_register_map_names_every_code_reason_and_status_bit() -> None:
 def test_generated_tables_are_those_of_the_code_and_the_results(page: str, command: list[str]) -> None:
     made = subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert made in (ROOT / page).read_text()
+
+
+def test_the_example_of_faults_names_every_one_and_fits_the_example_line() -> None:
+    plan = load_config(FaultPlan, ROOT / "docs/faults.yaml")
+    line = load_config(LineConfig, ROOT / "docs/line.yaml")
+    assert {fault.fault for fault in plan.faults} == {*CAMERA_FAULTS, *LINE_FAULTS}
+    check(line, plan)
