@@ -36,7 +36,7 @@ class Plc:
         self._wire = port
         self._out = out
         self._options = options
-        self._program = self._new_program()
+        self._program = self._new_program(None)
         self._before: list[PlcProgram] = []
         self._parts: int = options.parts
         self._start_id: int = options.start_id
@@ -49,16 +49,16 @@ class Plc:
         self._wake = asyncio.Event()
         self.stopping = asyncio.Event()
 
-    def _new_program(self) -> PlcProgram:
+    def _new_program(self, former: PlcProgram | None) -> PlcProgram:
         window_ns, gate_ns = (round(ms * NS_PER_MS) for ms in (self._options.window_ms, self._options.gate_ms))
-        return PlcProgram(window_ns, max(gate_ns, window_ns))
+        return PlcProgram(window_ns, max(gate_ns, window_ns), former)
 
     def _restart(self) -> None:
         """The PLC goes down and comes up: parts on the belt are forgotten, and its gate rejects them."""
         self._program.forget(time.monotonic_ns())
         self._record()
         self._before.append(self._program)
-        self._program = self._new_program()
+        self._program = self._new_program(self._program)
 
     async def run(self) -> dict[str, Any]:
         """The whole run. Raises MachineError if the product is not READY in time."""

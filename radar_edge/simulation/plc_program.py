@@ -102,8 +102,10 @@ NS_PER_COUNT = 2 * NS_PER_MS
 class PlcProgram:
     """The PLC's scan: `read` what came over the wire, `scan` as time passes, `take_settled` what is done with."""
 
-    def __init__(self, window_ns: int, gate_ns: int | None = None) -> None:
-        """`gate_ns`: belt time from the trigger to the gate; a verdict may take no longer than `window_ns`."""
+    def __init__(self, window_ns: int, gate_ns: int | None = None, former: PlcProgram | None = None) -> None:
+        """`gate_ns`: belt time from the trigger to the gate; a verdict may take no longer than `window_ns`. `former` ran
+        in this PLC until it restarted: a verdict for one of its parts may still come, and means nothing."""
+        self._former_ids = frozenset() if former is None else former.ids
         self._window_ns = window_ns
         self._belt = ShiftRegister(-(-(gate_ns or window_ns) // NS_PER_COUNT) + 1)
         self._open: dict[int, Part] = {}
@@ -124,6 +126,11 @@ class PlcProgram:
         """The PLC's register 0: the latest part's id until it is dealt with, then 0. An id that stayed on would
         announce an old part to a product that has just started."""
         return self._last.trigger_id if self._last is not None and self._last.outcome is None else 0
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """Every trigger id that it announced, and its predecessor's."""
+        return self._former_ids | self._known.keys()
 
     @property
     def open_parts(self) -> int:
@@ -202,9 +209,9 @@ class PlcProgram:
 
     def _judge(self, verdict: tuple[int, ...], now_ns: int) -> None:
         sequence, trigger_id, code, reason, subset_bits, score = verdict
-        if not self._known:
-            return  # left over from before this PLC started
         part = self._known.get(trigger_id)
+        if not self._known or (part is None and trigger_id in self._former_ids):
+            return  # left over from before this PLC started
         if part is None or part.sequence is not None:
             self.counts["foreign"] += 1
             return

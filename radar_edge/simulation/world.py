@@ -135,7 +135,7 @@ class World:
         self.clock = WorldClock(self)
         self.config = line_config(path, POLICIES[seed % len(POLICIES)])
         self.link = WorldLink(self._plc_config, self.clock)
-        self.plc = WirePlc(lambda: PlcProgram(WINDOW_NS), self.mishaps, self._random)
+        self.plc = WirePlc(lambda former: PlcProgram(WINDOW_NS, former=former), self.mishaps, self._random)
         self.told: list[Told] = []
         self.announced_ns: list[int] = []
         self._byte_ns = char_ns(self._plc_config)

@@ -196,12 +196,14 @@ class WorldCameras(CameraSet):
 class WirePlc:
     """A PLC that polls as a Modbus RTU master, byte by byte; the product's codec is not used."""
 
-    def __init__(self, program: Callable[[], PlcProgram], mishaps: Mishaps, chance: random.Random) -> None:
-        """`program` makes the program of a PLC that has just started."""
+    def __init__(
+        self, program: Callable[[PlcProgram | None], PlcProgram], mishaps: Mishaps, chance: random.Random
+    ) -> None:
+        """`program` makes the program of a PLC that has just started, given the one that ran before."""
         self._new_program = program
         self._mishaps = mishaps
         self._random = chance
-        self.programs = [program()]
+        self.programs = [program(None)]
         self._unwritten: list[tuple[int, int]] = []  # (trigger id, when it came into view)
         self._written: list[int] = []
         self._given_up = 0
@@ -218,7 +220,7 @@ class WirePlc:
     def restart(self, now_ns: int) -> None:
         """It forgets the parts on the belt; its gate rejects them."""
         self.program.forget(now_ns)
-        self.programs.append(self._new_program())
+        self.programs.append(self._new_program(self.program))
         self._unwritten, self._written = [], []
 
     def cycle(self, ask: Callable[[bytes, int], bytes], now_ns: int, byte_ns: int) -> None:

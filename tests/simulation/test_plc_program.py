@@ -206,3 +206,15 @@ def test_failed_polls_stop_the_line_too() -> None:
     scene = Scene()
     scene.plc.scan(511 * MS)
     assert scene.plc.stopped
+
+
+def test_after_a_restart_the_verdict_of_a_part_from_before_means_nothing() -> None:
+    scene = Scene()
+    scene.announce(7, 100)
+    scene.plc = PlcProgram(400 * MS, former=scene.plc)
+    scene.announce(8, 150)
+    scene.read(160, (1, 7, PASS))
+    assert scene.counts("foreign") == (0,)
+    scene.read(170, (2, 9, PASS))
+    assert scene.counts("foreign") == (1,)
+    assert scene.outcomes() == []
