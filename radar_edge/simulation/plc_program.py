@@ -103,8 +103,8 @@ class PlcProgram:
     """The PLC's scan: `read` what came over the wire, `scan` as time passes, `take_settled` what is done with."""
 
     def __init__(self, window_ns: int, gate_ns: int | None = None, former: PlcProgram | None = None) -> None:
-        """`gate_ns`: belt time from the trigger to the gate; a verdict may take no longer than `window_ns`. `former` ran
-        in this PLC until it restarted: a verdict for one of its parts may still come, and means nothing."""
+        """`gate_ns`: belt time from the trigger to the gate; a verdict may take no longer than `window_ns`. `former`
+        ran in this PLC until it restarted: a verdict for one of its parts may still come, and means nothing."""
         self._former_ids = frozenset() if former is None else former.ids
         self._window_ns = window_ns
         self._belt = ShiftRegister(-(-(gate_ns or window_ns) // NS_PER_COUNT) + 1)
