@@ -7,7 +7,7 @@ PEERS = socat libmodbus-dev mbpoll pkg-config gcc chromium chromium-driver syste
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check lint types docs venv peers device-test clean
+.PHONY: help demo pycuda test check lint types docs venv peers device-test clean
 
 help:
 	@echo 'make demo    the whole chain in one go, on generated images (DATA=folder: on yours)'
@@ -30,6 +30,10 @@ demo: venv
 
 test: venv
 	$(VENV)/bin/pytest $(ARGS)
+
+# The real pycuda, for the tests of the TensorRT runner; built once, where nvcc is.
+pycuda: venv
+	PYTHON=$(CURDIR)/$(VENV)/bin/python tools/build_pycuda.sh
 
 check: lint types docs test
 

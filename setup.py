@@ -55,6 +55,7 @@ EXTRAS = {
         "codespell>=2.3",
         "types-PyYAML",
         "types-pyserial",
+        "cuda-bindings>=12.6; platform_system == 'Linux'",
     ],
 }
 

@@ -29,7 +29,7 @@ from typing import Any
 import yaml
 
 from radar_edge.config import LineConfig, load_config, resolve_paths
-from radar_edge.simulation.bright import line_document, write_bundle, write_parts
+from radar_edge.simulation.bright import CALIBRATION, line_document, write_bundle, write_parts
 from radar_edge.simulation.faults import CAMERA_FAULTS, LINE_FAULTS, FaultPlan
 from radar_edge.simulation.rehearsal import rehearse, unfinished
 from radar_edge.simulation.rehearsal_report import findings
@@ -42,6 +42,8 @@ FIRST_S, PAUSE_S = 5.0, 18.0
 """A GigE camera that lost its process keeps its control for 3 s, and is back some seconds later."""
 LASTS_S = {"disk_full": 8.0, "engine_hang": 1.0, "plc_silence": 2.0, "unplug": 2.0}
 CAMERA_LASTS_S = 3.0
+LIMITS = {"threshold": 0.9, "ng_threshold": 1.5}
+"""Above the fake cameras' pattern: its parts pass."""
 
 
 def main() -> None:
@@ -62,7 +64,7 @@ def main() -> None:
 
 def measure(folder: Path, minutes: float) -> dict[str, Any]:
     os.environ["RADAR_EDGE_HOME"] = str(folder / "home")
-    write_bundle(folder / "bundle", folder / "home" / "keys")
+    write_bundle(folder / "bundle", folder / "home" / "keys", CALIBRATION.model_copy(update=LIMITS))
     write_parts(folder / "parts")
     (folder / "line.yaml").write_text(yaml.safe_dump(line()))
     (folder / "faults.yaml").write_text(yaml.safe_dump(plan(60 * minutes)))

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 from radar_edge.errors import MissingPackageError, ShortfallError
+from radar_edge.inference.trt_log import process_logger
 
 TensorRT: TypeAlias = Any
 """The module `tensorrt` or `tensorrt_rtx`; neither has stubs that fit every version."""
@@ -143,28 +144,6 @@ def monitor(trt: TensorRT, progress: Progress) -> Any:
             progress(phase_name, self.steps[phase_name], self.steps[phase_name])
 
     return Monitor()
-
-
-_LOGGERS: dict[str, Any] = {}
-
-
-def process_logger(trt: TensorRT) -> Any:
-    """One logger a process and flavour: TensorRT uses the first it is given and ignores later ones."""
-    if trt.__name__ not in _LOGGERS:
-
-        class Lines(trt.ILogger):  # type: ignore[misc]
-            """Keeps warnings and worse."""
-
-            def __init__(self) -> None:
-                trt.ILogger.__init__(self)
-                self.lines: list[str] = []
-
-            def log(self, severity: Any, msg: str) -> None:
-                if severity <= trt.ILogger.Severity.WARNING:
-                    self.lines.append(msg)
-
-        _LOGGERS[trt.__name__] = Lines()
-    return _LOGGERS[trt.__name__]
 
 
 def name_of(trt: TensorRT) -> str:

@@ -52,7 +52,7 @@ def engine_bytes(subset: Subset) -> bytes:
     return data
 
 
-def write_bundle(folder: Path, keys: Path) -> None:
+def write_bundle(folder: Path, keys: Path, calibration: Calibration = CALIBRATION) -> None:
     """A bundle of every Subset at fp32, signed with a new key in `keys`."""
     subsets = all_subsets(MODALITIES)
     digest = "0" * 64
@@ -67,7 +67,7 @@ def write_bundle(folder: Path, keys: Path) -> None:
                 macs=1,
                 parameters=1,
                 parity=Parity(parts=1, max_abs_map=0.0, max_abs_score=0.0),
-                calibration=CALIBRATION,
+                calibration=calibration,
             )
             for subset in subsets
         )

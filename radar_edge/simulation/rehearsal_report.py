@@ -50,14 +50,17 @@ def notice(done: Done, run: Rehearsed, config: LineConfig) -> dict[str, Any]:
         figures["told_ms"] = None if told_ns is None else _ms(told_ns - done.began_ns)
         return figures
     mine = [event for event in run.events if event["kind"] == "camera" and event["subject"] == fault.camera]
-    lost = next((e for e in mine if e["at_ns"] >= done.began_ns and not e["detail"]["usable"]), None)
+    before = [e for e in mine if e["at_ns"] < done.began_ns][-1:]
+    already = any(not e["detail"]["usable"] for e in before)
+    within = [e for e in mine if done.began_ns <= e["at_ns"] < done.ended_ns]
+    lost = next((e for e in within if not e["detail"]["usable"]), None)
     back = next((e for e in mine if e["at_ns"] >= done.ended_ns and e["detail"]["usable"]), None)
-    within = [e["detail"]["cause"] for e in mine if done.began_ns <= e["at_ns"] < done.ended_ns]
     figures |= {
         "camera": fault.camera,
-        "causes": list(dict.fromkeys(cause for cause in within if cause != "none")),
-        "told_ms": None if lost is None or lost["at_ns"] > done.ended_ns else _ms(lost["at_ns"] - done.began_ns),
-        "back_ms": None if back is None else _ms(back["at_ns"] - done.ended_ns),
+        "already_lost": already,
+        "causes": list(dict.fromkeys(e["detail"]["cause"] for e in within if e["detail"]["cause"] != "none")),
+        "told_ms": None if lost is None else _ms(lost["at_ns"] - done.began_ns),
+        "back_ms": None if back is None or not (lost or already) else _ms(back["at_ns"] - done.ended_ns),
     }
     if fault.fault == "kill":
         fps = next(camera.fps for camera in config.cameras if camera.camera_id == fault.camera)
@@ -83,6 +86,8 @@ def _told(done: Done, run: Rehearsed) -> tuple[int | None, str]:
 
 def _notice_faults(done: Done, figures: dict[str, Any]) -> list[str]:
     fault, found = done.fault, []
+    if figures.get("already_lost"):
+        return [f"{fault.camera} was lost before {fault.fault} at {fault.at_s:g} s: rehearse it again"]
     wanted = SAYS.get(fault.fault, ())
     if wanted and not set(wanted) & set(figures["causes"]):
         told = " ".join(figures["causes"]) or "nothing"

@@ -17,6 +17,7 @@ from radar_edge.export.engine_build import PlanError, PlanOptions, build_plan, c
 from radar_edge.export.half import to_half
 from radar_edge.export.quantize import quantize, tensors_to_range
 from radar_edge.export.specialize import specialize
+from radar_edge.inference import tensorrt_runner, trt_log
 from radar_edge.modality import Subset
 from radar_edge.targets import target
 
@@ -34,8 +35,21 @@ def graphs(full: onnx.ModelProto) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("version", ["10.3.0", "10.16.0.72", "11.4.0.106"])
-def test_every_name_of_tensorrt_exists_in_every_supported_version(version: str) -> None:
-    assert trt_names.faults(SOURCE, version) == []
+@pytest.mark.parametrize("module", [engine_build, tensorrt_runner, trt_log], ids=lambda module: module.__name__)
+def test_every_name_of_tensorrt_exists_in_every_supported_version(module: ModuleType, version: str) -> None:
+    source = Path(module.__file__ or "").read_text(encoding="utf-8")
+    assert trt_names.faults(source, version) == []
+
+
+def test_the_runner_uses_what_an_engine_and_a_context_have() -> None:
+    used = set(trt_names.uses(Path(tensorrt_runner.__file__).read_text(encoding="utf-8")))
+    assert {
+        ("ICudaEngine", "create_execution_context"),
+        ("ICudaEngine", "device_memory_size_v2"),
+        ("IExecutionContext", "execute_async_v3"),
+        ("IExecutionContext", "set_device_memory"),
+        ("Runtime", "deserialize_cuda_engine"),
+    } <= used
 
 
 def test_the_lists_are_read_from_what_is_used() -> None:

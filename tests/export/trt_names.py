@@ -1,6 +1,7 @@
 """Which names of TensorRT a module uses, held against the API lists of real bindings.
 
-A variable's name says its class: `builder` is a Builder, `config` an IBuilderConfig, and so on (VARIABLES).
+A variable's name says its class: `builder` is a Builder, `config` an IBuilderConfig, `self._engine` an ICudaEngine, and
+so on (VARIABLES).
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ def owner_of(node: ast.expr, aliases: dict[str, str]) -> str | None:
     if isinstance(node, ast.Name):
         return "" if node.id == "trt" else aliases.get(node.id)
     if isinstance(node, ast.Attribute):
+        if isinstance(node.value, ast.Name) and node.value.id in ("self", "session"):
+            return aliases.get(node.attr.lstrip("_"))
         return of_module(node)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         called = owner_of(node.func.value, aliases)
