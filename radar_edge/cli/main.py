@@ -25,6 +25,7 @@ COMMANDS = (
     "calibrate_threshold",
     "inspect",
     "verify",
+    "finish",
     "bench",
     "keys",
     "line",

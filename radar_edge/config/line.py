@@ -148,7 +148,9 @@ class LineConfig(Config):
     bundle: Path
     engine: Literal["onnxruntime", "tensorrt"]
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
-    threads: int = Field(default=1, ge=1, le=64)
+    device: Path | None = Field(default=None, description="with engine tensorrt: the folder that `finish` wrote")
+    cuda: Literal["pycuda", "cuda-python"] = Field(default="pycuda", description="with engine tensorrt")
+    threads: int = Field(default=1, ge=1, le=64, description="with engine onnxruntime")
     deadline_ms: float = Field(gt=0, description="from trigger receipt to the last byte on the wire")
     wire_margin_ms: float = Field(
         default=30, ge=0, description="of it kept for the wire: NO_DECISION is handed over so early"
@@ -170,6 +172,10 @@ class LineConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> LineConfig:
+        if (self.engine == "tensorrt") != (self.device is not None):
+            raise ValueError(
+                "device, the folder that `radar-edge finish` wrote, belongs to engine tensorrt and only to it"
+            )
         for what, names in (
             ("camera_id", [camera.camera_id for camera in self.cameras]),
             ("modality", [camera.modality for camera in self.cameras]),
@@ -200,7 +206,14 @@ def resolve_paths(config: LineConfig, folder: Path) -> LineConfig:
     evidence = config.evidence
     if evidence is not None:
         evidence = evidence.model_copy(update={"folder": folder / evidence.folder})
-    changes = {"bundle": folder / config.bundle, "cameras": cameras, "journal": journal, "evidence": evidence}
+    device = None if config.device is None else folder / config.device
+    changes = {
+        "device": device,
+        "bundle": folder / config.bundle,
+        "cameras": cameras,
+        "journal": journal,
+        "evidence": evidence,
+    }
     return config.model_copy(update=changes)
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from radar_edge import __version__
 from radar_edge.bundle import Bundle, open_bundle
+from radar_edge.bundle.device_record import Device, open_device
 from radar_edge.clock import Clock, MonotonicClock
 from radar_edge.config import LineConfig
-from radar_edge.errors import ConfigError, MachineError
-from radar_edge.inference.runner import RUNNERS, Runner, open_runner
+from radar_edge.errors import ConfigError
+from radar_edge.inference.plans import open_plans
+from radar_edge.inference.runner import Runner, open_runner
 from radar_edge.modality import Subset
 from radar_edge.runtime.capture.process import CHILD
 from radar_edge.runtime.capture.supervisor import open_cameras
@@ -25,27 +28,36 @@ from radar_edge.runtime.plc.port import open_port
 from radar_edge.runtime.plc.triggers import EdgeTriggers, IntervalTriggers
 from radar_edge.runtime.routing import allowed_subsets
 from radar_edge.runtime.watchdog import Watchdog
+from radar_edge.scoring import Calibration
 
-OpenRunner = Callable[..., Runner]
-"""As inference.runner.open_runner."""
+Wrap = Callable[[Runner], Runner]
+TENSORRT = "tensorrt"
 
 
 @contextmanager
 def open_line(
-    config: LineConfig, *, allow_unsigned: bool = False, child: str = CHILD, runner: OpenRunner = open_runner
+    config: LineConfig, *, allow_unsigned: bool = False, child: str = CHILD, wrap: Wrap = lambda engine: engine
 ) -> Iterator[Line]:
     """Open everything that `config` names (with paths as they are to be used), and close it again.
 
-    `child` is the module that a camera's process runs, `runner` opens an engine: a simulation puts its own there.
+    `child` is the module that a camera's process runs, `wrap` is put around every engine: for a simulation.
     The PLC link is opened last and closed first: nothing can be read as PASS while the rest is missing.
     Raises BundleError, ConfigError, StorageError, CameraError, PortError.
     """
     clock = MonotonicClock()
     bundle = open_bundle(config.bundle, allow_unsigned=allow_unsigned)
     subsets = check_line(config, bundle)
+    device = None if config.device is None else open_device(config.device, bundle.sha256)
     # Before a journal is made or a camera started: a port that is not there leaves nothing behind.
     open_port(config.plc, 0).close()
-    facts = {"version": __version__, "bundle": bundle.sha256, "signed_by": bundle.signed_by, "engine": config.engine}
+    facts: dict[str, Any] = {
+        "version": __version__,
+        "bundle": bundle.sha256,
+        "signed_by": bundle.signed_by,
+        "engine": config.engine,
+    }
+    if device is not None:
+        facts["plans"] = {plan.subset: (plan.precision, plan.instead_of) for plan in device.record.plans}
     with ExitStack() as stack:
         kept = config.journal
         journal = stack.enter_context(
@@ -63,8 +75,11 @@ def open_line(
             clock=clock,
             modalities=bundle.modalities,
             preprocess=bundle.manifest.preprocess,
-            calibrations={subset: bundle.engine(subset, config.precision).calibration for subset in subsets},
-            open_engines=lambda engines: open_engines(engines, config, bundle, subsets, runner),
+            calibrations=calibrations(config, bundle, device, subsets),
+            open_engines=lambda engines: {
+                subset: wrap(engine)
+                for subset, engine in open_engines(engines, config, bundle, subsets, device).items()
+            },
             watchdog=Watchdog(os.environ, clock),
             evidence=None if config.evidence is None else stack.enter_context(Evidence(config.evidence, journal.run)),
         )
@@ -86,13 +101,7 @@ def open_triggers(config: LineConfig, link: PlcLink, clock: Clock) -> Iterator[C
 
 def check_line(config: LineConfig, bundle: Bundle) -> tuple[Subset, ...]:
     """The Subsets that may judge. Raises ConfigError if cameras or routing do not fit the bundle, BundleError
-    if an engine is missing in the wanted precision, MachineError if there is no such back end."""
-    if config.engine not in RUNNERS:
-        raise MachineError(
-            f"the engine {config.engine} is not available in this version",
-            wanted=", ".join(name for name in RUNNERS if name != "fake"),
-            next_step="name one of those as `engine` in line.yaml",
-        )
+    if an engine is missing in the wanted precision."""
     unknown = [camera.modality for camera in config.cameras if camera.modality not in bundle.modalities]
     if unknown:
         raise ConfigError(
@@ -110,18 +119,30 @@ def check_line(config: LineConfig, bundle: Bundle) -> tuple[Subset, ...]:
             wanted="the cameras of one of " + ", ".join(subset.slug for subset in subsets),
             next_step="add a camera, or allow another subset in routing.subsets",
         )
-    for subset in subsets:
-        bundle.engine(subset, config.precision)
+    if config.engine != TENSORRT:
+        for subset in subsets:
+            bundle.engine(subset, config.precision)
     return subsets
 
 
+def calibrations(
+    config: LineConfig, bundle: Bundle, device: Device | None, subsets: tuple[Subset, ...]
+) -> Mapping[Subset, Calibration]:
+    """What each Subset's scores mean: a plan has a threshold of its own. Raises BundleError if a plan is missing."""
+    if device is not None:
+        return {subset: device.entry(subset).calibration for subset in subsets}
+    return {subset: bundle.engine(subset, config.precision).calibration for subset in subsets}
+
+
 def open_engines(
-    stack: ExitStack, config: LineConfig, bundle: Bundle, subsets: tuple[Subset, ...], runner: OpenRunner = open_runner
+    stack: ExitStack, config: LineConfig, bundle: Bundle, subsets: tuple[Subset, ...], device: Device | None
 ) -> Mapping[Subset, Runner]:
-    """One Runner a Subset, closed with `stack`."""
+    """One Runner a Subset, closed with `stack`: the unit's own plans, or the bundle's engines on ONNX Runtime."""
+    if device is not None:
+        return open_plans(stack, device, subsets, config.cuda)
     engines = {}
     for subset in subsets:
         model = bundle.path(bundle.engine(subset, config.precision).file)
-        engine = runner(config.engine, model, subset, config.precision, threads=config.threads)
+        engine = open_runner(config.engine, model, subset, config.precision, threads=config.threads)
         engines[subset] = stack.enter_context(engine)
     return engines

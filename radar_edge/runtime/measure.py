@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from radar_edge.bundle import open_bundle
+from radar_edge.bundle.device_record import open_device
 from radar_edge.clock import NS_PER_MS, MonotonicClock
 from radar_edge.config import LineConfig, SyntheticCamera
 from radar_edge.preprocess import ModalityPreprocess
@@ -27,7 +28,8 @@ def measure(config: LineConfig, rounds: int, *, allow_unsigned: bool = False) ->
     images = {name: sample(config, name, preprocess.modalities[name]) for name in bundle.modalities}
     before, within = [], []
     with ExitStack() as stack:
-        engines = open_engines(stack, config, bundle, subsets)
+        device = None if config.device is None else open_device(config.device, bundle.sha256)
+        engines = open_engines(stack, config, bundle, subsets, device)
         for subset, engine in engines.items():
             engine.warm_up()
             for _ in range(rounds):

@@ -16,7 +16,7 @@ from typing import Any
 from radar_edge.config import LineConfig, load_config
 from radar_edge.errors import RadarEdgeError, StorageError
 from radar_edge.files import write_json
-from radar_edge.inference.runner import Inference, Runner, Tensor, open_runner
+from radar_edge.inference.runner import Inference, Runner, Tensor
 from radar_edge.runtime.compose import open_line
 from radar_edge.runtime.stopping import stop_on_signals
 from radar_edge.simulation.control import Control
@@ -52,9 +52,6 @@ def main() -> int:
     options = parser.parse_args()
     control = Control.of_environment()
 
-    def runner(*arguments: Any, **named: Any) -> Runner:
-        return FaultyEngine(open_runner(*arguments, **named), control)
-
     try:
         config = load_config(LineConfig, options.line)
 
@@ -66,7 +63,7 @@ def main() -> int:
             config,
             allow_unsigned=options.allow_unsigned,
             child="radar_edge.simulation.faulty_camera",
-            runner=runner,
+            wrap=lambda engine: FaultyEngine(engine, control),
         )
         with stop_on_signals() as stop, opened as line:
             line.run(stop, on_state)

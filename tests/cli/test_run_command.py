@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from radar_edge.cli.run import News, counts, register
-from radar_edge.errors import BundleError, ConfigError, MachineError, PortError
+from radar_edge.errors import BundleError, ConfigError
 from radar_edge.simulation.bright import line_document, write_bundle, write_parts
 
 STATE = {
@@ -79,10 +79,17 @@ def test_a_camera_of_a_modality_that_the_bundle_lacks(folder: Path) -> None:
     assert not (folder / "journal.sqlite").exists()
 
 
-def test_an_engine_that_is_not_there(folder: Path) -> None:
+def test_tensorrt_without_plans_is_a_fault_of_the_file(folder: Path) -> None:
     error = run(folder, engine="tensorrt").exception
-    assert isinstance(error, MachineError)
-    assert error.exit_code == 3
+    assert isinstance(error, ConfigError)
+    assert "radar-edge finish" in str(error)
+
+
+def test_plans_that_are_not_there(folder: Path) -> None:
+    error = run(folder, engine="tensorrt", device="nowhere").exception
+    assert isinstance(error, BundleError)
+    assert error.exit_code == 2
+    assert "radar-edge finish" in str(error)
     assert not (folder / "journal.sqlite").exists()
 
 
