@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from radar_edge.cli.run import News, counts, register
-from radar_edge.errors import BundleError, ConfigError
+from radar_edge.errors import BundleError, ConfigError, PortError
 from radar_edge.simulation.bright import line_document, write_bundle, write_parts
 
 STATE = {
