@@ -27,6 +27,7 @@ COMMANDS = (
     "verify",
     "finish",
     "bench",
+    "estimate",
     "keys",
     "line",
     "plc",
