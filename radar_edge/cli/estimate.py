@@ -111,9 +111,8 @@ def tell_assumptions(board: Target, mode: Mode, share: float | None) -> None:
     from radar_edge.export.estimate import BANDWIDTH_SHARE, FASTEST, LAUNCH_US, SLOWEST
 
     int8 = "not published, FP16's is used" if mode.int8_tops is None else f"{mode.int8_tops:g} TOPS"
-    say(
-        f"{board.module}, mode {mode.name}: INT8 {int8}, FP16 {mode.fp16_tflops:g} TFLOPS, {mode.dram_gb_s:g} GB/s, dense"
-    )
+    peaks = f"INT8 {int8}, FP16 {mode.fp16_tflops:g} TFLOPS, {mode.dram_gb_s:g} GB/s"
+    say(f"{board.module}, mode {mode.name}, dense peaks: {peaks}")
     assumed = f"{SLOWEST:.0%} to {FASTEST:.0%} of the peak, as others' networks reach on Orin"
     used = assumed if share is None else f"{share:.0%} of the peak, the bench file's median"
     say(f"assumed: {used}; {BANDWIDTH_SHARE:.0%} of the bandwidth, {LAUNCH_US:g} us a launch, no CUDA graph, no DLA")

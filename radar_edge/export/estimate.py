@@ -32,8 +32,8 @@ MOVERS = (
 )
 BYTES = {"int8": 1, "fp16": 2, "fp32": 4}
 FASTEST, SLOWEST = 0.35, 0.06
-"""Share of the dense peak that convolutional networks reach at batch 1. Derived from latencies that others published for
-YOLO engines on Orin Nano and Orin NX (Ultralytics 8.3.51): 8 to 35 % in FP16, 5 to 28 % in INT8."""
+"""Share of the dense peak that convolutional networks reach at batch 1. Derived from latencies that others published
+for YOLO engines on Orin Nano and Orin NX (Ultralytics 8.3.51): 8 to 35 % in FP16, 5 to 28 % in INT8."""
 BANDWIDTH_SHARE = 0.7
 """Of the memory's peak in practice: 65 to 80 %."""
 LAUNCH_US = 6.0
