@@ -26,6 +26,7 @@ COMMANDS = (
     "inspect",
     "verify",
     "finish",
+    "doctor",
     "bench",
     "estimate",
     "keys",
