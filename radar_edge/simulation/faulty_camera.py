@@ -92,6 +92,9 @@ class FaultyCamera(Backend):
         self._kept = before
         return now
 
+    def close(self) -> None:
+        self._inner.close()
+
     def _one(self, trigger_id: int) -> Grab:
         begun_ns = time.monotonic_ns()
         image = self._inner.grab(trigger_id)

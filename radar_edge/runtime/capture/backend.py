@@ -44,6 +44,9 @@ class Backend(ABC):
     def grab(self, trigger_id: int) -> Image | None:
         """The next frame, for the part `trigger_id` (0: for none); None if the driver calls it bad."""
 
+    def close(self) -> None:  # noqa: B027 - most drivers hold nothing beyond their process
+        """Give the device back, where it would otherwise be held after the end of the process."""
+
 
 def backend_class(name: str) -> type[Backend]:
     module, attribute = BACKENDS[name]

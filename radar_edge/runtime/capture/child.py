@@ -200,3 +200,5 @@ def main(
         run(backend, reporter, triggers_fd, round(NS_PER_S / camera.fps))
     except BrokenPipeError:
         return
+    finally:
+        backend.close()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from radar_edge.clock import NS_PER_MS, NS_PER_S, Clock
-from radar_edge.records import Frame, HealthReport
+from radar_edge.records import Cause, Frame, HealthReport, HealthState
 from radar_edge.runtime.capture.seam import CameraSet, Heartbeat
 from radar_edge.runtime.health import CameraHealth
 
@@ -33,6 +33,7 @@ class CameraWatch:
         self._event = event
         self._clock = clock
         self._reports: dict[str, HealthReport] = {}
+        self._told: dict[str, set[tuple[HealthState, Cause]]] = {}  # of a camera that is not usable
         self._restarts: dict[str, int] = {}
         self._unfit: dict[str, int] = {}  # camera id -> its last frame that may not be judged
         self._last_ns: int | None = None
@@ -70,10 +71,15 @@ class CameraWatch:
             self._tell_change(report)
 
     def _tell_change(self, report: HealthReport) -> None:
-        """SUSPECT comes and goes with every late frame: only what changes the routing or its cause is told."""
+        """What changes the routing is told, and every cause once while it lasts: SUSPECT comes and goes with every late
+        frame, and a driver that gives bad frames now and then is dead and corrupt in turn."""
         before = self._reports.get(report.camera_id)
-        changed = before is None or (before.state, before.cause) != (report.state, report.cause)
-        if changed and not (before is not None and before.usable and report.usable):
+        told = self._told.setdefault(report.camera_id, set())
+        if report.usable:
+            told.clear()
+        turned = before is None or before.usable != report.usable
+        if turned or (not report.usable and (report.state, report.cause) not in told):
+            told.add((report.state, report.cause))
             self._event(
                 "camera",
                 report.camera_id,

@@ -71,3 +71,22 @@ def test_a_frame_is_judged_by_what_its_camera_said_of_it(bad: dict[str, Any]) ->
         watch.turn()
     assert offered == [number for number in range(1, 31) if number != 15]
     assert health.tick(clock.now_ns()).usable
+
+
+def test_a_camera_that_is_dead_and_corrupt_in_turn_is_told_of_once() -> None:
+    clock, cameras = ManualClock(), Said()
+    told: list[str] = []
+    health = CameraHealth("cam", "tir", PERIOD_NS, HealthConfig(), 0)
+    watch = CameraWatch(
+        cameras, {"cam": health}, lambda *_: None, lambda _kind, _subject, **detail: told.append(detail["cause"]), clock
+    )
+    for number in range(1, 301):
+        clock.advance_ms(20)
+        bad = 20 <= number < 280
+        silent = bad and number % 6
+        cameras.next = [] if silent else [beat(number, ok=not bad)]
+        watch.turn()
+    assert told[0] == "starting"
+    assert told[-1] == "none"
+    assert {"corrupt", "dead"} <= set(told)
+    assert len(told) < 10
