@@ -1,7 +1,8 @@
 # Two commands for a new user: `make demo` and `make test`. Each sets up .venv by itself.
 VENV ?= .venv
 PEERS = socat libmodbus-dev mbpoll pkg-config gcc chromium chromium-driver systemd \
-	python3-gi gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base aravis-tools gir1.2-aravis-0.8
+	python3-gi gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base aravis-tools gir1.2-aravis-0.8 \
+	openssh-client openssh-server rsync strace
 
 # The first Python that fits; say PYTHON=... to choose another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \

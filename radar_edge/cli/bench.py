@@ -35,7 +35,7 @@ def bench(
     rounds: Annotated[int, typer.Option(min=10, help="Runs of every engine.")] = 200,
     json: JsonOption = False,
 ) -> None:
-    """Measure latency, start-up and memory of every engine in one run."""
+    """Measure latency, start-up and memory of every engine."""
     from radar_edge.bundle import open_bundle
     from radar_edge.inference.bench import bench as measure
 

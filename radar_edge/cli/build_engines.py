@@ -69,7 +69,7 @@ def build_engines(
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Make and prove INT8, FP16 and FP32 engines of every subset, signed.
+    """Make and prove INT8, FP16 and FP32 engines, signed.
 
     A TensorRT plan can only be built on a Jetson of its own class: the bundle holds everything up to it.
     """

@@ -33,7 +33,7 @@ def calibrate_threshold(
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Set every engine's threshold anew from new good parts; writes a new signed bundle."""
+    """Set every threshold anew from new good parts."""
     from radar_edge.bundle import open_bundle
     from radar_edge.data.layouts import new_good_parts
     from radar_edge.evaluation.recalibrate import recalibrate, rejected_share

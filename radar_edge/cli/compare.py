@@ -39,7 +39,7 @@ def compare(
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write.")] = None,
     json: JsonOption = False,
 ) -> dict[str, Any]:
-    """Compare two detectors part by part: the difference of each figure, and the parts that changed sides.
+    """Compare two detectors part by part.
 
     Name one bundle twice to compare two of its precisions.
     """

@@ -24,7 +24,7 @@ def doctor(
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Also this bundle.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Look a unit over: board, JetPack, power, heat, disks, cameras, port.
+    """Look a unit over, from JetPack to serial port.
 
     Changes nothing. Exit code 1 if anything fails. Its checks were tried on trees of files, not on a Jetson.
     """

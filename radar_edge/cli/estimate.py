@@ -36,7 +36,9 @@ def estimate(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Estimate latency and memory on a board. Not measured: no Jetson was at hand.
+    """Estimate latency and memory on a board.
+
+    Not measured: no Jetson was at hand.
 
     Exit code 2 if a line's deadline cannot be met even at the fast end.
     """

@@ -33,7 +33,7 @@ def evaluate(
     ] = None,
     json: JsonOption = False,
 ) -> dict[str, Any]:
-    """Measure every subset of modalities on the test parts, each with its 95 % interval over groups."""
+    """Measure every subset on the test parts."""
     from radar_edge.data.layouts import index
     from radar_edge.evaluation.pages import check_packages
     from radar_edge.evaluation.promise import frr_chance

@@ -28,7 +28,7 @@ def inspect(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show a bundle's engines, gates, thresholds, and what stayed FP16 and why."""
+    """Show a bundle's engines, gates and thresholds."""
     from radar_edge.bundle import open_bundle
 
     opened = open_bundle(bundle)

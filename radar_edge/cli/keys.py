@@ -12,7 +12,7 @@ from radar_edge.cli.output import JsonOption, console, print_json, say
 
 
 def register(app: typer.Typer) -> None:
-    keys = typer.Typer(help="The key that signs your bundles, and those that you trust.", no_args_is_help=True)
+    keys = typer.Typer(help="Your signing key, and the keys that you trust.", no_args_is_help=True)
     keys.command("list")(list_keys)
     keys.command("create")(create)
     keys.command("trust")(trust)

@@ -12,7 +12,7 @@ from radar_edge.cli.output import JsonOption, print_json, say
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True)
-    app.add_typer(group, name="line", help="Check a line.yaml before it runs; the JSON Schema for editors.")
+    app.add_typer(group, name="line", help="Check a line.yaml; its JSON Schema for editors.")
 
     @group.command("schema")
     def schema() -> None:

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
         cls: Annotated[str, typer.Option("--class", help="good, or the name of a defect.")] = "good",
         json: JsonOption = False,
     ) -> None:
-        """Record training images from the line's cameras.
+        """Record training images from a line's cameras.
 
         Parts are paired as on the line, with lot and time in samples.csv. Ctrl-C ends it. The line's bundle, PLC and
         journal are not opened.

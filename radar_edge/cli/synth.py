@@ -24,7 +24,7 @@ def synth(
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Draw a data set of parts with and without defects, RGB and thermal."""
+    """Draw a data set of RGB and thermal parts."""
     from radar_edge.data.synthetic.generate import generate
 
     with progress_bar() as bar:

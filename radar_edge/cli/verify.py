@@ -28,7 +28,7 @@ def verify(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check a bundle's signature, files and engines; exit code 2 if wrong."""
+    """Check a bundle's signature, files and engines."""
     from radar_edge.bundle import open_bundle
     from radar_edge.errors import BundleError
 

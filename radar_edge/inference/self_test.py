@@ -48,7 +48,13 @@ class SelfTest:
 
 
 def self_test(bundle: Bundle, entry: EngineEntry, runner: Runner) -> SelfTest:
-    """Every reference part through `runner`. Raises BundleError if the references do not fit the engine."""
+    """Every reference part through `runner`. Raises BundleError if the references do not fit the engine, or lack."""
+    for file in (INPUTS, reference_file(entry.subset, entry.precision)):
+        if not bundle.path(file).is_file():
+            raise BundleError(
+                f"{bundle.folder} has no {file} to test {entry.subset} {entry.precision} against",
+                next_step="build the bundle again with `radar-edge build-engines`",
+            )
     with np.load(bundle.path(INPUTS), allow_pickle=False) as stored:
         inputs = {name: stored[name] for name in runner.subset if name in stored.files}
     with np.load(bundle.path(reference_file(entry.subset, entry.precision)), allow_pickle=False) as stored:

@@ -45,6 +45,7 @@ def open_line(
     Raises BundleError, ConfigError, StorageError, CameraError, PortError.
     """
     clock = MonotonicClock()
+    config = follow_links(config)
     bundle = open_bundle(config.bundle, allow_unsigned=allow_unsigned)
     subsets = check_line(config, bundle)
     device = None if config.device is None else open_device(config.device, bundle.sha256)
@@ -84,6 +85,12 @@ def open_line(
             evidence=None if config.evidence is None else stack.enter_context(Evidence(config.evidence, journal.run)),
         )
         yield Line(parts, config)
+
+
+def follow_links(config: LineConfig) -> LineConfig:
+    """Bundle and plans by where they really are: a deployment may let `current` lead elsewhere at any moment."""
+    device = None if config.device is None else config.device.resolve()
+    return config.model_copy(update={"bundle": config.bundle.resolve(), "device": device})
 
 
 @contextmanager

@@ -28,14 +28,19 @@ def problem(state: Mapping[str, Any], now_ns: int) -> str | None:
     return None
 
 
+def problem_of(path: Path, now_ns: int) -> str | None:
+    """Likewise, of a file; one that cannot be read is a problem."""
+    try:
+        return problem(json.loads(path.read_text()), now_ns)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{path} cannot be read: {error}"
+
+
 def main() -> int:
     if len(sys.argv) != 2:
         sys.stderr.write("error: one argument, the path of state.json\n")
         return 2
-    try:
-        found = problem(json.loads(Path(sys.argv[1]).read_text()), time.monotonic_ns())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        found = f"{sys.argv[1]} cannot be read: {error}"
+    found = problem_of(Path(sys.argv[1]), time.monotonic_ns())
     if found is not None:
         sys.stderr.write(f"error: {found}\n")
         return 1

@@ -5,6 +5,8 @@ Its engines cost nothing, so that what a line costs is the line's own. Knows no 
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,20 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from radar_edge.bundle import EngineEntry, Manifest, ModelInfo, Parity, create_key, engine_file, new_bundle
+from radar_edge.bundle import (
+    EngineEntry,
+    Manifest,
+    ModelInfo,
+    Parity,
+    create_key,
+    engine_file,
+    new_bundle,
+    reference_file,
+)
+from radar_edge.bundle.store import BundleWriter
 from radar_edge.modality import Subset, all_subsets
 from radar_edge.preprocess import ModalityPreprocess, Preprocess, write_png
-from radar_edge.scoring import Calibration
+from radar_edge.scoring import Calibration, image_score
 
 SIDE = 32
 MODALITIES = ("rgb", "tir")
@@ -26,6 +38,7 @@ SPECS = {
 CALIBRATION = Calibration(
     scores=(0.2, 0.25, 0.3), weights=(1.0,) * 3, groups=3, target_frr=0.3, threshold=0.5, ng_frr=0.3, ng_threshold=1.5
 )
+REFERENCES = 12
 CYCLE = 5
 """Part n is bad if n is a multiple of this."""
 
@@ -52,6 +65,32 @@ def engine_bytes(subset: Subset) -> bytes:
     return data
 
 
+def good_parts() -> dict[str, np.ndarray]:
+    """Reference parts as network inputs, `[N, C, H, W]` a modality."""
+    rng = np.random.default_rng(1)
+    shapes = {name: (REFERENCES, SPECS[name].channels, SIDE, SIDE) for name in MODALITIES}
+    return {name: rng.uniform(0.2, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    data = io.BytesIO()
+    np.savez(data, **arrays)  # type: ignore[arg-type]
+    return data.getvalue()
+
+
+def add_references(writer: BundleWriter, subsets: Sequence[Subset]) -> None:
+    """What `verify` and `finish` hold the engines against."""
+    goods = good_parts()
+    names = np.array([f"part{n}" for n in range(REFERENCES)])
+    writer.add("reference/inputs.npz", npz(**goods, key=names, group=names))
+    for subset in subsets:
+        grey = np.stack([goods[name].mean(axis=1, keepdims=True) for name in subset])
+        maps = np.asarray(grey.mean(axis=0), np.float32)
+        scores = np.array([image_score(one[None]) for one in maps])
+        said = npz(score=scores, anomaly_map=maps[:1], whole=np.arange(1))
+        writer.add(reference_file(subset.slug, "fp32"), said)
+
+
 def write_bundle(folder: Path, keys: Path, calibration: Calibration = CALIBRATION) -> None:
     """A bundle of every Subset at fp32, signed with a new key in `keys`."""
     subsets = all_subsets(MODALITIES)
@@ -59,6 +98,7 @@ def write_bundle(folder: Path, keys: Path, calibration: Calibration = CALIBRATIO
     with new_bundle(folder, create_key(keys)) as writer:
         for subset in subsets:
             writer.add(engine_file(subset.slug, "fp32"), engine_bytes(subset))
+        add_references(writer, subsets)
         engines = tuple(
             EngineEntry(
                 subset=subset.slug,
