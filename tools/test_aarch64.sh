@@ -1,0 +1,53 @@
+#!/bin/sh
+# The device install on arm64, and its tests, in an emulated Debian: is everything that runs on a unit there for aarch64?
+#
+#   test_aarch64.sh [FOLDER]        default: ~/.cache/radar-edge/arm64; needs root, debootstrap, qemu-user-static
+#
+# Resumable: what is there is used again. Under binfmt where the kernel has it, else with proot. Slow: an hour is not much.
+# The log goes to FOLDER/log.txt. Exit codes: 0; 1 a test failed; 3 this machine cannot emulate arm64.
+set -eu
+FOLDER=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/radar-edge/arm64}
+ROOT=$FOLDER/root
+REPO=$(cd "$(dirname "$0")/.." && pwd)
+MIRROR=${MIRROR:-http://deb.debian.org/debian}
+QEMU=$(command -v qemu-aarch64-static || true)
+[ -n "$QEMU" ] || { echo "error: qemu-user-static is not installed" >&2; exit 3; }
+mkdir -p "$FOLDER"
+
+if [ ! -f "$FOLDER/bootstrapped" ]; then
+    command -v debootstrap > /dev/null || { echo "error: debootstrap is not installed" >&2; exit 3; }
+    rm -rf "$ROOT"
+    debootstrap --foreign --arch=arm64 --variant=minbase \
+        --include=python3,python3-venv,python3-dev,ca-certificates,libgl1,libglib2.0-0 bookworm "$ROOT" "$MIRROR"
+    cp "$QEMU" "$ROOT/usr/bin/"
+    touch "$FOLDER/bootstrapped"
+fi
+
+if chroot "$ROOT" /bin/true 2> /dev/null; then
+    inside() { chroot "$ROOT" /usr/bin/env HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+elif command -v proot > /dev/null && proot -q "$QEMU" -r "$ROOT" /bin/true 2> /dev/null; then
+    inside() { proot -q "$QEMU" -0 -r "$ROOT" -b /dev -b /proc /usr/bin/env HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+else
+    echo "error: arm64 programs run neither through binfmt nor through proot here" >&2
+    exit 3
+fi
+
+if [ ! -f "$FOLDER/second-stage" ]; then
+    inside /debootstrap/debootstrap --second-stage
+    touch "$FOLDER/second-stage"
+fi
+rm -rf "$ROOT/src"
+mkdir -p "$ROOT/src"
+(cd "$REPO" && git archive HEAD) | tar -x -C "$ROOT/src"
+cp /etc/resolv.conf "$ROOT/etc/resolv.conf" 2> /dev/null || true
+if [ ! -f "$FOLDER/installed" ]; then
+    inside python3 -m venv /venv
+    inside /venv/bin/pip install --quiet opencv-python-headless pytest pytest-timeout hypothesis pymodbus onnxruntime
+    touch "$FOLDER/installed"
+fi
+inside /venv/bin/pip install --quiet /src
+inside sh -c 'cd /src && uname -m && /venv/bin/pip list 2>/dev/null | grep -iE "torch|onnx|numpy|opencv|radar" && \
+    /venv/bin/python -m pytest -q -p no:cacheprovider --timeout 1200 tests/bundle tests/test_modality.py \
+    tests/test_preprocess.py tests/test_scoring.py tests/runtime/test_health.py tests/runtime/test_pairing.py \
+    tests/runtime/test_routing.py tests/runtime/test_slot.py tests/runtime/test_inspector.py tests/runtime/test_journal.py \
+    tests/runtime/plc/test_rtu.py tests/inference/test_fake_runner.py tests/device/test_doctor.py' 2>&1 | tee "$FOLDER/log.txt"
