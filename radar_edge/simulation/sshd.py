@@ -69,6 +69,7 @@ class Sshd:
             "UsePAM": "no",
             "PasswordAuthentication": "no",
             "MaxStartups": "100",
+            "SetEnv": f"HOME={self._folder}",  # the user's own start-up files are none of the unit's
         }
         config = self._folder / "sshd_config"
         config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
