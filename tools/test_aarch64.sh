@@ -25,8 +25,9 @@ fi
 
 if chroot "$ROOT" /bin/true 2> /dev/null; then
     inside() { chroot "$ROOT" /usr/bin/env HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
-elif command -v proot > /dev/null && proot -q "$QEMU" -r "$ROOT" /bin/true 2> /dev/null; then
-    inside() { proot -q "$QEMU" -0 -r "$ROOT" -b /dev -b /proc /usr/bin/env HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+elif command -v proot > /dev/null && PROOT_NO_SECCOMP=1 proot -q "$QEMU" -r "$ROOT" /bin/true 2> /dev/null; then
+    export PROOT_NO_SECCOMP=1
+    inside() { proot -q "$QEMU" -0 -w / -r "$ROOT" -b /dev -b /proc /usr/bin/env HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
 else
     echo "error: arm64 programs run neither through binfmt nor through proot here" >&2
     exit 3

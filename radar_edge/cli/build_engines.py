@@ -62,6 +62,9 @@ def build_engines(
     target: Annotated[
         str | None, typer.Option("--target", help="Board of engines/targets/: its workspace in the preflight.")
     ] = None,
+    remote: Annotated[
+        str | None, typer.Option("--remote", metavar="USER@UNIT", help="Then deploy it there, plans and all; by ssh.")
+    ] = None,
     until: Annotated[
         StageName | None, typer.Option("--until", help="Stop after this stage; no bundle is written.")
     ] = None,
@@ -71,7 +74,8 @@ def build_engines(
 ) -> None:
     """Make and prove INT8, FP16 and FP32 engines, signed.
 
-    A TensorRT plan can only be built on a Jetson of its own class: the bundle holds everything up to it.
+    A TensorRT plan can only be built on a Jetson of its own class: the bundle holds everything up to it. With
+    --remote and --target the unit builds and tests its plans at once, as `radar-edge deploy` does.
     """
     try:
         from radar_edge.export.build import build_bundle, build_until, open_workshop
@@ -82,6 +86,7 @@ def build_engines(
     if out is None and until is None:
         raise UsageError("no bundle folder is named", next_step="say --out FOLDER, or --until STAGE for a part of it")
     board = None if target is None else targets.target(target)
+    check_remote(remote, target, out)
     with progress_bar() as bar:
         show = shower(bar)
         shop = open_workshop(
@@ -109,8 +114,30 @@ def build_engines(
     tell_bundle(result)
     if board is not None:
         tell_target(board)
+    if remote is not None and target is not None:
+        finish_there(result.bundle.folder, remote, target)
     if json:
         print_json({**document(result.bundle), "made": list(result.made), "reused": list(result.reused)})
+
+
+def check_remote(remote: str | None, target: str | None, out: Path | None) -> None:
+    """Raises UsageError before anything is built."""
+    from radar_edge.device.deploy import check_host
+
+    if remote is None:
+        return
+    check_host(remote)
+    if target is None or out is None:
+        raise UsageError("--remote builds plans for a board", wanted="--target and --out beside it")
+
+
+def finish_there(bundle: Path, remote: str, target: str) -> None:
+    """Deploy with ssh's own settings for this host; the line uses it from its next start on."""
+    from radar_edge.device.deploy import Unit, Wanted, deploy
+
+    wanted = Wanted(bundle, target, None, "", 0.0)
+    found = deploy(Unit(remote), wanted, lambda text: say(f"{remote}: {text}"))
+    say(f"{remote}: slot {found['slot']} is current; restart the line to use it")
 
 
 def definition_of(path: Path | None) -> CalibrationSet | None:

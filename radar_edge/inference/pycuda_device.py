@@ -21,10 +21,10 @@ class PycudaDevice(CudaDevice):
     def __init__(self) -> None:
         try:
             import pycuda.driver as cuda
-        except ImportError as error:
-            if "libcuda" in str(error):
-                raise no_driver(error) from error
+        except ModuleNotFoundError as error:
             raise MissingPackageError("pycuda", "trt", "the tensorrt engine") from error
+        except ImportError as error:
+            raise no_driver(error) from error
         self._cuda = cuda
         self._context: Any = None
         with self._told("CUDA does not start"):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -28,7 +30,8 @@ def available() -> bool:
 class Sshd:
     """`folder` holds its keys; the unit's radar-edge runs with `home` as its RADAR_EDGE_HOME."""
 
-    def __init__(self, folder: Path, home: Path) -> None:
+    def __init__(self, folder: Path, home: Path, environment: Mapping[str, str] | None = None) -> None:
+        """`environment`: of the unit's radar-edge, beside its home."""
         self._folder = folder
         self.host = f"{getpass.getuser()}@127.0.0.1"
         self.port = free_port()
@@ -38,7 +41,7 @@ class Sshd:
         for name in ("host", "id"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
         shutil.copy(folder / "id.pub", folder / "authorized_keys")
-        self._write_command(home)
+        self._write_command({"RADAR_EDGE_HOME": str(home), **(environment or {})})
         self._process = self._start()
 
     @property
@@ -50,10 +53,12 @@ class Sshd:
     def pid(self) -> int:
         return self._process.pid
 
-    def _write_command(self, home: Path) -> None:
+    def _write_command(self, environment: Mapping[str, str]) -> None:
         """radar-edge as the unit has it: this very one."""
         path = os.pathsep.join(entry for entry in sys.path if entry)
-        text = f'#!/bin/sh\nRADAR_EDGE_HOME={home} PYTHONPATH={path} exec {sys.executable} -m radar_edge "$@"\n'
+        settings = {"PYTHONPATH": path, **environment}
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
+        text = f'#!/bin/sh\n{exports}exec {sys.executable} -m radar_edge "$@"\n'
         files.write_bytes(self.command, text.encode(), mode=0o755)
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from radar_edge.bundle import open_bundle
 from radar_edge.cli import deploy, rollback
+from radar_edge.cli.build_engines import check_remote
 from radar_edge.device.slots import Slots
 from radar_edge.errors import BundleError, MachineError, ShortfallError, UsageError
 from radar_edge.simulation.bright import CALIBRATION, write_bundle
@@ -149,3 +150,14 @@ def test_a_host_that_is_an_option_is_refused(place: Place) -> None:
     rollback.register(app)
     error = CliRunner().invoke(app, ["--", "-oProxyCommand=touch /tmp/x"]).exception
     assert isinstance(error, UsageError)
+
+
+@pytest.mark.parametrize(
+    ("remote", "target", "out"), [("u@unit", None, "bundle"), ("u@unit", "orin-nano-8gb", None), ("-oX", "t", "bundle")]
+)
+def test_building_for_a_unit_wants_its_board_and_a_bundle(
+    remote: str, target: str | None, out: str | None, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError):
+        check_remote(remote, target, None if out is None else tmp_path / out)
+    check_remote(None, None, None)
