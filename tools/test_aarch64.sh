@@ -40,7 +40,10 @@ fi
 rm -rf "$ROOT/src"
 mkdir -p "$ROOT/src"
 (cd "$REPO" && git archive HEAD) | tar -x -C "$ROOT/src"
+# The network as this machine knows it: its name servers, and the certificates that it trusts.
 cp /etc/resolv.conf "$ROOT/etc/resolv.conf" 2> /dev/null || true
+cp /etc/ssl/certs/ca-certificates.crt "$ROOT/etc/ssl/certs/host.crt" 2> /dev/null || true
+export PIP_CERT=/etc/ssl/certs/host.crt
 if [ ! -f "$FOLDER/installed" ]; then
     inside python3 -m venv /venv
     inside /venv/bin/pip install --quiet opencv-python-headless pytest pytest-timeout hypothesis pymodbus onnxruntime
