@@ -12,7 +12,7 @@ from radar_edge.bundle import Bundle, open_bundle
 from radar_edge.bundle.device_record import Device, open_device
 from radar_edge.clock import Clock, MonotonicClock
 from radar_edge.config import LineConfig
-from radar_edge.errors import ConfigError
+from radar_edge.errors import BundleError, ConfigError
 from radar_edge.inference.plans import open_plans
 from radar_edge.inference.runner import Runner, open_runner
 from radar_edge.modality import Subset
@@ -144,7 +144,27 @@ def calibrations(
 def open_engines(
     stack: ExitStack, config: LineConfig, bundle: Bundle, subsets: tuple[Subset, ...], device: Device | None
 ) -> Mapping[Subset, Runner]:
-    """One Runner a Subset, closed with `stack`: the unit's own plans, or the bundle's engines on ONNX Runtime."""
+    """One Runner a Subset, closed with `stack`: the unit's own plans, or the bundle's engines on ONNX Runtime.
+
+    Raises BundleError for one that takes other images than the bundle's preprocessing makes.
+    """
+    engines = _open(stack, config, bundle, subsets, device)
+    for subset, engine in engines.items():
+        specs = {name: bundle.manifest.preprocess.modalities[name] for name in subset}
+        wanted = {name: (1, spec.channels, spec.height, spec.width) for name, spec in specs.items()}
+        if engine.shapes != wanted:
+            raise BundleError(
+                f"the {subset} engine does not take what the bundle's preprocessing makes",
+                found=engine.shapes,
+                wanted=wanted,
+                next_step="build the bundle again, and on a unit its plans",
+            )
+    return engines
+
+
+def _open(
+    stack: ExitStack, config: LineConfig, bundle: Bundle, subsets: tuple[Subset, ...], device: Device | None
+) -> Mapping[Subset, Runner]:
     if device is not None:
         return open_plans(stack, device, subsets, config.cuda)
     engines = {}
