@@ -8,7 +8,7 @@ PEERS = socat libmodbus-dev mbpoll pkg-config gcc chromium chromium-driver syste
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo pycuda test check lint types docs venv peers device-test clean
+.PHONY: help demo pycuda trt-types test check lint types docs venv peers device-test clean
 
 help:
 	@echo 'make demo    the whole chain in one go, on generated images (DATA=folder: on yours)'
@@ -36,7 +36,11 @@ test: venv
 pycuda: venv
 	PYTHON=$(CURDIR)/$(VENV)/bin/python tools/build_pycuda.sh
 
-check: lint types docs test
+# Every call of TensorRT against its stubs, in an environment of its own.
+trt-types: venv
+	$(VENV)/bin/python tools/check_trt_types.py
+
+check: lint types trt-types docs test
 
 lint: venv
 	$(VENV)/bin/ruff check .

@@ -40,16 +40,20 @@ fi
 rm -rf "$ROOT/src"
 mkdir -p "$ROOT/src"
 (cd "$REPO" && git archive HEAD) | tar -x -C "$ROOT/src"
-# The network as this machine knows it: its name servers, and the certificates that it trusts.
-cp /etc/resolv.conf "$ROOT/etc/resolv.conf" 2> /dev/null || true
-cp /etc/ssl/certs/ca-certificates.crt "$ROOT/etc/ssl/certs/host.crt" 2> /dev/null || true
-export PIP_CERT=/etc/ssl/certs/host.crt
+# The wheels come through this machine's pip: the emulated one need not reach the network.
+PACKAGES="setuptools wheel numpy pydantic typer rich PyYAML pyserial cryptography opencv-python-headless onnxruntime
+    pytest pytest-timeout hypothesis pymodbus"
 if [ ! -f "$FOLDER/installed" ]; then
+    # shellcheck disable=SC2086
+    "${PYTHON:-python3}" -m pip download --quiet --dest "$ROOT/wheels" --python-version 3.11 --only-binary=:all: \
+        --platform manylinux_2_36_aarch64 --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
+        --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 $PACKAGES
     inside python3 -m venv /venv
-    inside /venv/bin/pip install --quiet opencv-python-headless pytest pytest-timeout hypothesis pymodbus onnxruntime
+    # shellcheck disable=SC2086
+    inside /venv/bin/pip install --quiet --no-index --find-links /wheels $PACKAGES
     touch "$FOLDER/installed"
 fi
-inside /venv/bin/pip install --quiet /src
+inside /venv/bin/pip install --quiet --no-index --no-deps --no-build-isolation /src
 inside sh -c 'cd /src && uname -m && /venv/bin/pip list 2>/dev/null | grep -iE "torch|onnx|numpy|opencv|radar" && \
     /venv/bin/python -m pytest -q -p no:cacheprovider --timeout 1200 tests/bundle tests/test_modality.py \
     tests/test_preprocess.py tests/test_scoring.py tests/runtime/test_health.py tests/runtime/test_pairing.py \

@@ -243,7 +243,8 @@ def tensors(trt: Any, engine: Any) -> tuple[dict[str, tuple[int, ...]], dict[str
         name = engine.get_tensor_name(index)
         if engine.get_tensor_dtype(name) != trt.DataType.FLOAT:
             raise BundleError(f"the plan's tensor {name} is {engine.get_tensor_dtype(name)}", wanted="FLOAT")
-        found[engine.get_tensor_mode(name)][name] = tuple(engine.get_tensor_shape(name))
+        shape = engine.get_tensor_shape(name)  # a Dims, which is no iterable by its stubs
+        found[engine.get_tensor_mode(name)][name] = tuple(int(shape[axis]) for axis in range(len(shape)))
     return found[trt.TensorIOMode.INPUT], found[trt.TensorIOMode.OUTPUT]
 
 
