@@ -54,10 +54,13 @@ if [ ! -f "$FOLDER/installed" ]; then
     touch "$FOLDER/installed"
 fi
 inside /venv/bin/pip install --quiet --no-index --no-deps --no-build-isolation /src
+status=0
 inside sh -c 'cd /src && uname -m && /venv/bin/pip list 2>/dev/null | grep -iE "torch|onnx|numpy|opencv|radar" && \
     /venv/bin/python -m pytest -q -p no:cacheprovider --timeout 1200 tests/bundle tests/test_modality.py \
     tests/test_preprocess.py tests/test_scoring.py tests/runtime/test_health.py tests/runtime/test_pairing.py \
     tests/runtime/test_routing.py tests/runtime/test_slot.py tests/runtime/test_inspector.py tests/runtime/test_journal.py \
     tests/runtime/plc/test_rtu.py tests/inference/test_fake_runner.py && \
     /venv/bin/radar-edge doctor --root tests/boards/thor-jp7.1 && \
-    ! /venv/bin/radar-edge doctor --root tests/boards/container-no-dla' 2>&1 | tee "$FOLDER/log.txt"
+    ! /venv/bin/radar-edge doctor --root tests/boards/container-no-dla' > "$FOLDER/log.txt" 2>&1 || status=1
+cat "$FOLDER/log.txt"
+exit $status
