@@ -73,6 +73,19 @@ def power_mode(board: Board) -> Finding:
     return ok("power mode", found[1])
 
 
+def clocks(board: Board) -> Finding:
+    """Of the GPU: jetson_clocks holds it at its highest frequency, else the governor raises it when work comes."""
+    for path in board.glob("sys/class/devfreq/*gpu*/max_freq") + board.glob("sys/class/devfreq/*ga10b*/max_freq"):
+        most, least = board.text(path), board.text(path.replace("max_freq", "min_freq"))
+        if most is None or least is None or not (most.isdecimal() and least.isdecimal()):
+            continue
+        text = f"GPU {int(least) // 10**6} to {int(most) // 10**6} MHz"
+        if int(least) < int(most):
+            return warn("clocks", text, "the first parts after a pause take longer", "jetson_clocks, at every boot")
+        return ok("clocks", text)
+    return ok("clocks", "no GPU clock to look at")
+
+
 def temperature(board: Board) -> Finding:
     zones = {}
     for path in board.glob("sys/class/thermal/thermal_zone*/temp"):
@@ -185,6 +198,7 @@ CHECKS = (
     module,
     jetpack,
     power_mode,
+    clocks,
     temperature,
     throttling,
     memory,
