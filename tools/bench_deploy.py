@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import signal
 import subprocess
@@ -23,10 +22,10 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from radar_edge.benchmark.machine import machine
 from radar_edge.device.slots import Slots
 from radar_edge.errors import RadarEdgeError
 from radar_edge.simulation.bright import CALIBRATION, write_bundle
@@ -110,15 +109,6 @@ def children(pid: int) -> list[int]:
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
 
 
 if __name__ == "__main__":

@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import sys
 import time
-from datetime import datetime, timezone
 from typing import Any
 
+from radar_edge.benchmark.machine import machine
 from radar_edge.config import HealthConfig
 from radar_edge.records import Cause, HealthState
 from radar_edge.runtime.capture.seam import Heartbeat
@@ -174,15 +172,6 @@ def faults(found: dict[str, Any]) -> list[str]:
     if found["shutter_failures"]:
         wrong.append(f"{found['shutter_failures']} shutter events were failures")
     return wrong
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
 
 
 if __name__ == "__main__":

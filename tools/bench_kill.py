@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import signal
 import subprocess
@@ -26,12 +25,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from radar_edge.benchmark.machine import machine
 from radar_edge.errors import StorageError
 from radar_edge.runtime.journal_file import read_parts
 from radar_edge.simulation.bright import is_bad, line_document, write_bundle, write_parts
@@ -120,15 +119,6 @@ def judge(folder: Path) -> dict[str, Any]:
         "lost": sum(trigger_id not in intents for trigger_id in passed),
         "journalled": len(journal),
         "closed_after_a_kill": states["restart"],
-    }
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
     }
 
 

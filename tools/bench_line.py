@@ -15,19 +15,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from radar_edge.benchmark.machine import machine
 from radar_edge.config import LineConfig, load_config, resolve_paths
 from radar_edge.simulation.bright import CALIBRATION, line_document, write_bundle, write_parts
 from radar_edge.simulation.faults import CAMERA_FAULTS, LINE_FAULTS, FaultPlan
@@ -120,15 +119,6 @@ def plan(seconds: float) -> dict[str, Any]:
         faults.append({"fault": fault, "camera": camera, "at_s": at_s, "for_s": for_s})
         at_s += for_s + PAUSE_S
     return {"schema_version": 1, "seconds": seconds, "faults": faults}
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
 
 
 if __name__ == "__main__":

@@ -18,18 +18,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from radar_edge.benchmark.machine import machine
 from radar_edge.runtime.capture.ring import checksum
 from radar_edge.runtime.journal_file import read_parts
 from radar_edge.simulation.bright import line_document, write_bundle
@@ -189,15 +188,6 @@ def faults(found: dict[str, Any]) -> list[str]:
     wrong += [f"memory of the {name} grows by {one['growth']:.1%}" for name, one in found["memory_mib"].items()
               if one["growth"] > GROWTH]  # fmt: skip
     return wrong
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
 
 
 if __name__ == "__main__":

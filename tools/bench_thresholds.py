@@ -24,7 +24,7 @@ from scipy.stats import ks_2samp
 from radar_edge.data.layouts import index
 from radar_edge.evaluation.evaluate import judge
 from radar_edge.evaluation.metrics import rate_interval
-from radar_edge.export.measure import held_out_parts
+from radar_edge.export.parts import held_out_parts
 from radar_edge.modality import all_subsets
 from radar_edge.scoring import calibrate, chance_of_rejects
 from radar_edge.training.checkpoint import load_run

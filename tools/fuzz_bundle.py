@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from radar_edge.benchmark.machine import machine
 from radar_edge.bundle import create_key, load_signer, open_bundle, trusted_keys
 from radar_edge.bundle.device_record import DeviceRecord, PlanEntry, open_device, write_device
 from radar_edge.errors import BundleError
@@ -100,15 +98,6 @@ def write_plans(folder: Path, bundle: str, keys: Path) -> None:
     record = DeviceRecord(schema_version=1, bundle=bundle, target="orin-nano-8gb", made_by="fuzz", gpu="Orin",
                           compute_capability="8.7", tensorrt="10.3.0", plans=entries)  # fmt: skip
     write_device(folder, record, plans, b"", load_signer(keys))
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import random
 import sys
 import tempfile
@@ -25,10 +24,10 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from radar_edge.benchmark.machine import machine
 from radar_edge.runtime.journal_file import read_parts
 from radar_edge.simulation.mishaps import kinds
 from radar_edge.simulation.soak_check import Record, faults, record_of
@@ -124,15 +123,6 @@ def plant(count: int) -> list[str]:
     chance = random.Random(0)
     names = [list(PLANTS)[i % len(PLANTS)] for i in range(count)]
     return [name for name in names if not set(faults(PLANTS[name](record, chance))) - set(clean)]
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
 
 
 if __name__ == "__main__":
