@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from radar_edge.errors import BundleError, MachineError, MissingPackageError
+from radar_edge.errors import BundleError, MachineError
 from radar_edge.inference.cuda import CudaDevice, DeviceBuffer, HostBuffer, open_device
 from radar_edge.inference.runner import Inference, Runner, Tensor
 from radar_edge.inference.trt_log import process_logger
@@ -77,19 +77,29 @@ class Session:
 
 
 def open_session(cuda: str = "pycuda") -> Session:
-    """For this thread. Raises MissingPackageError without TensorRT or the CUDA package, CudaError without a GPU."""
+    """For this thread. Raises MachineError without TensorRT or the CUDA package, CudaError without a GPU."""
     try:
         import tensorrt as trt
     except ImportError as error:
-        raise MissingPackageError("tensorrt", "trt", "the tensorrt engine") from error
+        raise no_tensorrt(error) from error
     if not hasattr(trt, "Runtime"):  # the empty package that the stubs alone leave behind
-        raise MissingPackageError("tensorrt", "trt", "the tensorrt engine")
+        raise no_tensorrt("an empty package of that name")
     device = open_device(cuda)
     try:
         return Session(device, trt)
     except BaseException:
         device.close()
         raise
+
+
+def no_tensorrt(found: object) -> MachineError:
+    """JetPack 6 has its own TensorRT, which PyPI does not have: pip would bring one that does not run there."""
+    return MachineError(
+        "TensorRT's Python module cannot be imported",
+        found=found,
+        next_step="on a Jetson: apt-get install python3-libnvinfer, in a virtual environment made with "
+        "--system-site-packages; see `radar-edge doctor`",
+    )
 
 
 @dataclass(frozen=True, eq=False)
