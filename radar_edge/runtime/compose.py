@@ -151,7 +151,7 @@ def open_engines(
     engines = _open(stack, config, bundle, subsets, device)
     for subset, engine in engines.items():
         specs = {name: bundle.manifest.preprocess.modalities[name] for name in subset}
-        wanted = {name: (1, spec.channels, spec.height, spec.width) for name, spec in specs.items()}
+        wanted = {name: (1, spec.input_channels, spec.height, spec.width) for name, spec in specs.items()}
         if engine.shapes != wanted:
             raise BundleError(
                 f"the {subset} engine does not take what the bundle's preprocessing makes",

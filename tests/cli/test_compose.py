@@ -25,7 +25,8 @@ def test_an_engine_of_another_size_than_the_preprocessing_is_refused(
     bundle = open_bundle(tmp_path / "bundle")
     with ExitStack() as stack:
         assert len(open_engines(stack, config, bundle, bundle.subsets, None)) == 3
-    larger = {name: spec.model_copy(update={"height": 64}) for name, spec in SPECS.items()}
-    other = bundle.manifest.model_copy(update={"preprocess": Preprocess(modalities=larger)})
-    with ExitStack() as stack, pytest.raises(BundleError, match="preprocessing makes"):
-        open_engines(stack, config, replace(bundle, manifest=other), bundle.subsets, None)
+    for change, wanted in (({"height": 64}, r"\(1, 3, 64, 32\)"), ({"median_channel": 1.0}, r"\(1, 4, 32, 32\)")):
+        specs = {name: spec.model_copy(update=change) for name, spec in SPECS.items()}
+        other = bundle.manifest.model_copy(update={"preprocess": Preprocess(modalities=specs)})
+        with ExitStack() as stack, pytest.raises(BundleError, match=f"preprocessing makes(.|\\s)*{wanted}"):
+            open_engines(stack, config, replace(bundle, manifest=other), bundle.subsets, None)
