@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,8 +26,9 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Inspect parts: cameras in, verdicts to the PLC, until SIGTERM or Ctrl-C.
 
-        state.json beside the journal says every second how the line is.
+        state.json beside the journal says every second how the line is; with a section `page` a status page does.
         """
+        from radar_edge.clock import MonotonicClock
         from radar_edge.config import LineConfig, load_config, resolve_paths
         from radar_edge.errors import StorageError
         from radar_edge.files import write_json
@@ -35,6 +37,7 @@ def register(app: typer.Typer) -> None:
 
         config = resolve_paths(load_config(LineConfig, line), line.parent)
         news = News()
+        page = None
 
         def on_state(state: dict[str, Any]) -> None:
             try:
@@ -43,8 +46,17 @@ def register(app: typer.Typer) -> None:
                 say(f"error: {error}")
             for text in news.of(state):
                 say(text)
+            if page is not None:
+                page.mind()
 
-        with stop_on_signals() as stop, open_line(config, allow_unsigned=allow_unsigned) as opened:
+        with stop_on_signals() as stop, ExitStack() as stack:
+            if config.page is not None:
+                from radar_edge.web.process import PageProcess
+
+                page = stack.enter_context(PageProcess(config.page, config, MonotonicClock(), say))
+                say(f"status page {page.url}")
+            address = None if page is None else page.address
+            opened = stack.enter_context(open_line(config, allow_unsigned=allow_unsigned, feed_to=address))
             say(f"bundle {config.bundle}, PLC on {config.plc.where}, journal {config.journal.path}")
             opened.run(stop, on_state)
             state = opened.state()

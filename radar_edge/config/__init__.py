@@ -16,6 +16,7 @@ from radar_edge.config.line import (
     SyntheticCamera,
     resolve_paths,
 )
+from radar_edge.config.page import PageConfig
 from radar_edge.config.plc import (
     AsciiConfig,
     LinePinsConfig,
@@ -41,6 +42,7 @@ __all__ = [
     "ModbusMasterConfig",
     "ModbusSlaveConfig",
     "OpencvCamera",
+    "PageConfig",
     "Plc",
     "PortConfig",
     "ReplayCamera",

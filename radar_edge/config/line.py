@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from radar_edge.config.base import Config
+from radar_edge.config.page import PageConfig
 from radar_edge.config.plc import Plc, TriggerConfig
 
 
@@ -169,6 +170,7 @@ class LineConfig(Config):
     trigger: TriggerConfig = TriggerConfig()
     journal: JournalConfig
     evidence: EvidenceConfig | None = Field(default=None, description="none: no frame is kept")
+    page: PageConfig | None = Field(default=None, description="none: no status page and no metrics")
 
     @model_validator(mode="after")
     def _consistent(self) -> LineConfig:
@@ -207,7 +209,11 @@ def resolve_paths(config: LineConfig, folder: Path) -> LineConfig:
     if evidence is not None:
         evidence = evidence.model_copy(update={"folder": folder / evidence.folder})
     device = None if config.device is None else folder / config.device
+    page = config.page
+    if page is not None and page.token_file is not None:
+        page = page.model_copy(update={"token_file": folder / page.token_file})
     changes = {
+        "page": page,
         "device": device,
         "bundle": folder / config.bundle,
         "cameras": cameras,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from radar_edge import __version__
@@ -19,6 +20,7 @@ from radar_edge.modality import Subset
 from radar_edge.runtime.capture.process import CHILD
 from radar_edge.runtime.capture.supervisor import open_cameras
 from radar_edge.runtime.evidence import Evidence
+from radar_edge.runtime.feed import Feed
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.line_parts import LineParts
 from radar_edge.runtime.pipeline import Line
@@ -36,11 +38,17 @@ TENSORRT = "tensorrt"
 
 @contextmanager
 def open_line(
-    config: LineConfig, *, allow_unsigned: bool = False, child: str = CHILD, wrap: Wrap = lambda engine: engine
+    config: LineConfig,
+    *,
+    allow_unsigned: bool = False,
+    child: str = CHILD,
+    wrap: Wrap = lambda engine: engine,
+    feed_to: Path | None = None,
 ) -> Iterator[Line]:
     """Open everything that `config` names (with paths as they are to be used), and close it again.
 
     `child` is the module that a camera's process runs, `wrap` is put around every engine: for a simulation.
+    `feed_to` is the socket of whoever shows the line to people.
     The PLC link is opened last and closed first: nothing can be read as PASS while the rest is missing.
     Raises BundleError, ConfigError, StorageError, CameraError, PortError.
     """
@@ -67,6 +75,10 @@ def open_line(
         if journal.parts_closed:
             journal.event("restart", parts_closed=journal.parts_closed)
         cameras = stack.enter_context(open_cameras(config.cameras, clock, child))
+        judged_by = calibrations(config, bundle, device, subsets)
+        feed = None
+        if feed_to is not None:
+            feed = stack.enter_context(Feed(feed_to, bundle.manifest.preprocess, judged_by, clock))
         link = stack.enter_context(open_link(config.plc, clock))
         parts = LineParts(
             link=link,
@@ -76,15 +88,16 @@ def open_line(
             clock=clock,
             modalities=bundle.modalities,
             preprocess=bundle.manifest.preprocess,
-            calibrations=calibrations(config, bundle, device, subsets),
+            calibrations=judged_by,
             open_engines=lambda engines: {
                 subset: wrap(engine)
                 for subset, engine in open_engines(engines, config, bundle, subsets, device).items()
             },
             watchdog=Watchdog(os.environ, clock),
             evidence=None if config.evidence is None else stack.enter_context(Evidence(config.evidence, journal.run)),
+            feed=feed,
         )
-        yield Line(parts, config)
+        yield Line(parts, config, facts)
 
 
 def follow_links(config: LineConfig) -> LineConfig:

@@ -120,7 +120,8 @@ class Desk:
             self._send(slot, verdict, now_ns)
 
     def _send(self, slot: Slot, verdict: Verdict, now_ns: int) -> None:
-        self._journal.sent(slot.part, verdict, _since_trigger_ms(slot, now_ns))
+        sent_ms = _since_trigger_ms(slot, now_ns)
+        self._journal.sent(slot.part, verdict, sent_ms)
         with self._deliveries:
             self._recent[verdict.trigger_id] = slot.part
             if len(self._recent) > RECENT_PARTS:
@@ -129,7 +130,7 @@ class Desk:
         self._link.publish(verdict, wire_score=wire_score, subset_bits=subset_bits, deadline_ns=slot.wire_deadline_ns)
         self._slots.close(slot)
         self._gathering.close(verdict.trigger_id)
-        self.tally.verdict(verdict)
+        self.tally.verdict(verdict, slot.part, sent_ms)
 
     def refuse_from_now_on(self, reason: Reason) -> None:
         """Answer every new trigger with NO_DECISION at once."""

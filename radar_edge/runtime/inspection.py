@@ -80,6 +80,9 @@ class Inspection:
         self._desk.settle(slot, verdict)
         if parts.evidence is not None:
             parts.evidence.offer(slot.part, frames, passed=verdict.code is Code.PASS)
+        if parts.feed is not None:
+            said = self._inspector.last
+            parts.feed.offer(slot.part, verdict, frames, None if said is None else said.anomaly_map)
         if verdict.subset is not None and verdict.subset != self.engine:
             former = self.engine.slug if self.engine else None
             self.engine = verdict.subset

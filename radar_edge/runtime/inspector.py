@@ -50,6 +50,8 @@ class Inspector:
         self._run = DegradedRun(policy)
         self._max_skew_ns = max_skew_ns
         self._clock = clock
+        self.last: Inference | None = None
+        """What the engine said of the last part; None where none judged it."""
 
     def inspect(self, trigger: Trigger, frames: Mapping[str, Frame], reports: Mapping[str, HealthReport]) -> Verdict:
         """Judge one part by those of its `frames` (by modality) whose cameras are well.
@@ -60,6 +62,7 @@ class Inspector:
         strangers = [frame.trigger_id for frame in frames.values() if frame.trigger_id != trigger.trigger_id]
         if strangers:
             raise ValueError(f"frames of the triggers {strangers} offered for {trigger.trigger_id}")
+        self.last = None
         watch = _StopWatch(self._clock, trigger.received_ns)
         watch.lap("frames")
         fitting = self._fitting(together(frames, self._max_skew_ns))
@@ -75,7 +78,7 @@ class Inspector:
         watch.age("frame_age", max(frames[name].stamp_ns for name in way.subset))
         inputs = self._preprocess({name: frames[name].image for name in way.subset})
         watch.lap("preprocess")
-        inference = self._engines[way.subset].infer(inputs)
+        self.last = inference = self._engines[way.subset].infer(inputs)
         watch.lap("engine")
         return self._judge(trigger, way, way.subset, inference, watch)
 

@@ -174,6 +174,12 @@ class Journal:
         return min(since, default=None)
 
     @property
+    def pending(self) -> int:
+        """Rows that wait to be written."""
+        with self._wake:
+            return len(self._pending) + len(self._writing)
+
+    @property
     def error(self) -> BaseException | None:
         """What ended one of the threads, if that happened: a bug."""
         return self._crew.error

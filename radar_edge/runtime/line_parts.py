@@ -12,6 +12,7 @@ from radar_edge.modality import Subset
 from radar_edge.preprocess import Preprocess
 from radar_edge.runtime.capture.seam import CameraSet
 from radar_edge.runtime.evidence import Evidence
+from radar_edge.runtime.feed import Feed
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.plc.link import PlcLink, Trigger
 from radar_edge.runtime.watchdog import Watchdog
@@ -39,3 +40,5 @@ class LineParts:
     """Told of every round of the inspection, once the engines are warm."""
     evidence: Evidence | None = None
     """Keeps frames of parts; none where no frame is kept."""
+    feed: Feed | None = None
+    """Shows the line to people; none where nobody looks."""

@@ -10,15 +10,17 @@ owner        the end                     ends all; brings the first error of any
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from radar_edge.clock import NS_PER_S
 from radar_edge.config import LineConfig
 from radar_edge.errors import MachineError
-from radar_edge.records import Reason
+from radar_edge.records import HealthReport, Reason
 from radar_edge.runtime.crew import Crew
 from radar_edge.runtime.inspection import Inspection
+from radar_edge.runtime.journal_file import wall_time
 from radar_edge.runtime.line_parts import LineParts
 from radar_edge.runtime.plc.link import StatusBit
 from radar_edge.runtime.stations import Stations
@@ -26,6 +28,7 @@ from radar_edge.runtime.stations import Stations
 BEAT_S = 0.02
 TICK_S = 0.02
 STATE_EVERY_S = 1.0
+FEED_EVERY_S = 0.2
 GOODBYE_S = 0.3
 """At the end the PLC has so long to read the last verdicts."""
 END_S = 2.0
@@ -34,8 +37,11 @@ END_S = 2.0
 class Line:
     """One run of a line. `run` blocks until it is told to end."""
 
-    def __init__(self, parts: LineParts, config: LineConfig) -> None:
+    def __init__(self, parts: LineParts, config: LineConfig, facts: Mapping[str, Any] | None = None) -> None:
+        """`facts` say of what the line is made, for whoever looks at it."""
         self._parts = parts
+        self._facts = dict(facts or {})
+        self._began_ns = parts.clock.now_ns()
         self._config = config
         self._crew = Crew()
         self._stations = Stations(parts, config, lambda: self._failed)
@@ -71,8 +77,13 @@ class Line:
     def _mind(self, stop: threading.Event, on_state: Callable[[dict[str, Any]], None] | None) -> None:
         """Wait for the end, or for a thread to fail."""
         since_state_s = STATE_EVERY_S
+        since_feed_s = FEED_EVERY_S
         while not stop.wait(TICK_S) and not self._failed:
             since_state_s += TICK_S
+            since_feed_s += TICK_S
+            if self._parts.feed is not None and since_feed_s >= FEED_EVERY_S:
+                since_feed_s = 0.0
+                self._parts.feed.state(self.view())
             if on_state is not None and since_state_s >= STATE_EVERY_S:
                 since_state_s = 0.0
                 on_state(self.state())
@@ -102,28 +113,35 @@ class Line:
 
     def state(self) -> dict[str, Any]:
         """Health, status, counts and process ids, as plain data for a file or a screen."""
-        parts, status = self._parts, self._stations.standing.status()
+        parts, status, reports = self._parts, self._stations.standing.status(), self._stations.gathering.reports
+        now_ns, failing_ns = parts.clock.now_ns(), parts.journal.failing_since_ns()
         engine = self._inspection.engine if self._inspection is not None else None
         return {
-            "at_ns": parts.clock.now_ns(),
+            "at_ns": now_ns,
+            "at": wall_time(),
+            "uptime_s": round((now_ns - self._began_ns) / NS_PER_S, 1),
+            "run": parts.journal.run,
+            **{name: self._facts.get(name) for name in ("version", "bundle")},
             "status": [bit.name for bit in StatusBit if bit in status and bit.name],
             "plc_alive": parts.link.plc_alive,
-            "cameras": {
-                report.camera_id: {
-                    "modality": report.modality,
-                    "state": report.state.value,
-                    "cause": report.cause.value,
-                    "usable": report.usable,
-                }
-                for report in self._stations.gathering.reports.values()
-            },
+            "plc_trouble": parts.link.trouble,
+            "cameras": {report.camera_id: camera_state(report, now_ns) for report in reports.values()},
             "pids": parts.cameras.pids,
             "restarts": parts.cameras.restarts,
             "engine": engine.slug if engine else None,
             "frames_dropped": self._stations.gathering.frames_dropped,
             "evidence_not_kept": None if parts.evidence is None else parts.evidence.not_kept,
+            "journal": {
+                "failing_s": None if failing_ns is None else round((now_ns - failing_ns) / NS_PER_S, 1),
+                "pending": parts.journal.pending,
+            },
             **self._stations.desk.tally.document(),
         }
+
+    def view(self) -> dict[str, Any]:
+        """`state()`, the times of the parts and the last verdicts."""
+        tally = self._stations.desk.tally
+        return {**self.state(), **tally.times(), "recent": tally.recent()}
 
     # --- the other threads
 
@@ -135,3 +153,14 @@ class Line:
             self._inspection = self._stations.open_inspection(engines)
             while not self._crew.stopping.is_set():
                 self._inspection.turn(BEAT_S)
+
+
+def camera_state(report: HealthReport, now_ns: int) -> dict[str, Any]:
+    return {
+        "modality": report.modality,
+        "state": report.state.value,
+        "cause": report.cause.value,
+        "usable": report.usable,
+        "ne107": int(report.ne107),
+        "since_s": round((now_ns - report.since_ns) / NS_PER_S, 1),
+    }

@@ -1,12 +1,22 @@
-"""What a line counted since it started. Knows no thread but may be used from any."""
+"""What a line counted since it started, and how long its last parts took. Knows no thread but may be used from any."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from radar_edge.records import Verdict
+
+WINDOW = 1000
+"""Parts whose times the percentiles are of."""
+RECENT = 24
+"""Verdicts that are shown."""
+BOUNDS_MS = (5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 200.0, 250.0, 300.0, 500.0, 1000.0)
 
 
 class Tally:
@@ -15,15 +25,26 @@ class Tally:
         self._verdicts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._engines: Counter[str] = Counter()
+        self._degraded = 0
         self._late = 0
+        self._laps: deque[Mapping[str, float]] = deque(maxlen=WINDOW)
+        self._recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
+        self._buckets = [0] * (len(BOUNDS_MS) + 1)
+        self._sum_ms = 0.0
 
-    def verdict(self, verdict: Verdict) -> None:
-        """One verdict went to the link."""
+    def verdict(self, verdict: Verdict, part: int, sent_ms: float) -> None:
+        """The verdict of `part` went to the link, `sent_ms` after its trigger."""
+        shown = recent(verdict, part, sent_ms)
         with self._lock:
             self._verdicts[verdict.code.name.lower()] += 1
             self._reasons[verdict.reason.name.lower()] += 1
             if verdict.subset is not None:
                 self._engines[verdict.subset.slug] += 1
+            self._degraded += verdict.degraded
+            self._laps.append({**verdict.latency_ms, "total": sent_ms})
+            self._recent.append(shown)
+            self._buckets[bisect_left(BOUNDS_MS, sent_ms)] += 1
+            self._sum_ms += sent_ms
 
     def late(self) -> None:
         """One result came when its slot was filled already."""
@@ -31,12 +52,60 @@ class Tally:
             self._late += 1
 
     def document(self) -> dict[str, Any]:
-        """{parts, verdicts: {code: n}, reasons: {reason: n}, engines: {slug: n}, late_results}."""
+        """{parts, verdicts: {code: n}, reasons: {reason: n}, engines: {slug: n}, degraded, late_results}."""
         with self._lock:
             return {
                 "parts": self._verdicts.total(),
                 "verdicts": dict(self._verdicts),
                 "reasons": dict(self._reasons),
                 "engines": dict(self._engines),
+                "degraded": self._degraded,
                 "late_results": self._late,
             }
+
+    def times(self) -> dict[str, Any]:
+        """{latency_ms: {stage: {p50, p95, p99}} of the last WINDOW parts, latency_histogram_ms: of all}.
+
+        The histogram's counts are cumulative: how many parts took at most the bound of the same place.
+        """
+        with self._lock:
+            laps = list(self._laps)
+            buckets, total_ms = list(self._buckets), self._sum_ms
+        histogram = {
+            "bounds": list(BOUNDS_MS),
+            "counts": np.cumsum(buckets)[:-1].tolist(),
+            "sum": round(total_ms, 3),
+            "count": sum(buckets),
+        }
+        return {"latency_ms": percentiles(laps), "latency_histogram_ms": histogram}
+
+    def recent(self) -> list[dict[str, Any]]:
+        """The last verdicts, oldest first."""
+        with self._lock:
+            return list(self._recent)
+
+
+def percentiles(laps: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    stages = dict.fromkeys(stage for lap in laps for stage in lap)
+    values = {stage: [lap[stage] for lap in laps if stage in lap] for stage in stages}
+    return {
+        stage: {f"p{q}": round(float(v), 3) for q, v in zip((50, 95, 99), np.percentile(of, (50, 95, 99)), strict=True)}
+        for stage, of in values.items()
+    }
+
+
+def recent(verdict: Verdict, part: int, sent_ms: float) -> dict[str, Any]:
+    """A verdict as plain data."""
+    return {
+        "part": part,
+        "trigger_id": verdict.trigger_id,
+        "code": verdict.code.name,
+        "reason": verdict.reason.name,
+        "subset": verdict.subset.slug if verdict.subset else None,
+        "degraded": verdict.degraded,
+        "score": verdict.score,
+        "threshold": verdict.threshold,
+        "p_value": verdict.p_value,
+        "contributions": dict(verdict.contributions),
+        "sent_ms": round(sent_ms, 2),
+    }

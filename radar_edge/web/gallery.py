@@ -1,0 +1,56 @@
+"""Pictures of parts that did not pass, from the evidence folder. Reads only, and nothing outside that folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from radar_edge.errors import DatasetError
+from radar_edge.preprocess import read_image
+from radar_edge.runtime.evidence import numbered
+from radar_edge.runtime.pictures import QUALITY, SIDE_PX, shrink
+
+SHOWN = 24
+HIGHEST = 10**9
+MODALITY = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+def newest(folder: Path, facts_of: Callable[[int, int], dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest SHOWN parts, newest first: {run, part, modalities, and what the journal says}."""
+    try:
+        return [
+            {"run": run, "part": part, "modalities": modalities, **facts_of(run, part)}
+            for run, part, modalities in islice(_parts(folder), SHOWN)
+        ]
+    except OSError:  # the ring deletes while we look
+        return []
+
+
+def _parts(folder: Path) -> Any:
+    for run in sorted(numbered(folder), key=lambda run: int(run.name), reverse=True):
+        for part in sorted(numbered(run), key=lambda part: int(part.name), reverse=True):
+            modalities = sorted(file.stem for file in part.iterdir() if file.suffix == ".png")
+            if modalities:
+                yield int(run.name), int(part.name), modalities
+
+
+def picture(folder: Path, run: int, part: int, modality: str) -> bytes | None:
+    """A kept frame as JPEG, None if there is none. A 16-bit one is stretched from its 1 % to its 99 % quantile."""
+    if not (0 <= run < HIGHEST and 0 <= part < HIGHEST and MODALITY.fullmatch(modality)):
+        return None
+    try:
+        image = shrink(read_image(folder / str(run) / str(part) / f"{modality}.png"), SIDE_PX)
+    except (DatasetError, OSError):
+        return None
+    if image.dtype == np.uint16:
+        low, high = np.percentile(image, (1, 99))
+        image = np.asarray(np.clip((image - low) / max(high - low, 1) * 255, 0, 255), np.uint8)
+    shown = image if image.ndim == 2 else np.ascontiguousarray(image[..., 2::-1])
+    ok, data = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    return data.tobytes() if ok else None

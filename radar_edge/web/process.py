@@ -1,0 +1,135 @@
+"""The status page's process, from the line's side: started, started again when it dies, ended with the line.
+
+Both sockets are opened here, so that an address in use is an error before the line starts, and a new process takes
+over what the former listened on.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+
+from radar_edge.clock import NS_PER_S, Clock
+from radar_edge.config import LineConfig, PageConfig
+from radar_edge.errors import ConfigError, MachineError, MissingPackageError
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1, 32
+END_S = 2.0
+BACKLOG = 128
+LEAST_TOKEN = 16
+
+
+class PageProcess:
+    """A running status page; `address` is where the line's feed goes. Use it as a context manager."""
+
+    def __init__(self, page: PageConfig, config: LineConfig, clock: Clock, say: Callable[[str], None]) -> None:
+        """Raises MissingPackageError, ConfigError for a token that cannot be used, MachineError for an address that
+        cannot be had."""
+        for package in ("uvicorn", "starlette", "prometheus_client"):
+            if find_spec(package) is None:
+                raise MissingPackageError(package, "page", "the status page")
+        if page.token_file is not None:
+            check_token(page.token_file)
+        self._clock = clock
+        self._say = say
+        self._listening = listen(page)
+        self._folder = Path(tempfile.mkdtemp(prefix="radar-edge-page-"))
+        self.address = self._folder / "feed"
+        self._feed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._feed.bind(str(self.address))
+        self._order = {
+            "title": page.title,
+            "token_file": None if page.token_file is None else str(page.token_file),
+            "local_only": page.loopback,
+            "journal": str(config.journal.path.absolute()),
+            "evidence": None if config.evidence is None else str(config.evidence.folder.absolute()),
+            "feed_fd": self._feed.fileno(),
+            "listen_fd": self._listening.fileno(),
+        }
+        host = f"[{page.host}]" if ":" in page.host else page.host
+        self.url = f"http://{host}:{self._listening.getsockname()[1]}/"
+        self._pause_s = FIRST_PAUSE_S
+        self._start()
+
+    def _start(self) -> None:
+        fds = (self._feed.fileno(), self._listening.fileno())
+        command = [sys.executable, "-m", "radar_edge.web.serve"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=fds, text=True)
+        if self._process.stdin is None:
+            raise AssertionError("a pipe was asked for")
+        self._stdin = self._process.stdin
+        self._started_ns = self._clock.now_ns()
+        self._again_ns: int | None = None
+        with suppress(BrokenPipeError):  # it died at once: mind() will see
+            self._stdin.write(json.dumps(self._order) + "\n")
+            self._stdin.flush()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def mind(self) -> None:
+        """Start it again if it died; each time after a longer pause, unless it lived for long. Call it now and then."""
+        now_ns = self._clock.now_ns()
+        if self._process.poll() is None:
+            return
+        if self._again_ns is None:
+            lived = now_ns - self._started_ns > LONGEST_PAUSE_S * NS_PER_S
+            self._pause_s = FIRST_PAUSE_S if lived else min(2 * self._pause_s, LONGEST_PAUSE_S)
+            self._again_ns = now_ns + self._pause_s * NS_PER_S
+            self._say(f"status page: its process ended ({self._process.returncode}); again in {self._pause_s} s")
+        elif now_ns >= self._again_ns:
+            self._start()
+
+    def close(self) -> None:
+        with suppress(BrokenPipeError):
+            self._stdin.close()
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._feed.close()
+        self._listening.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> PageProcess:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def listen(page: PageConfig) -> socket.socket:
+    try:
+        (family, _, _, _, address), *_ = socket.getaddrinfo(page.host, page.port, type=socket.SOCK_STREAM)
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise MachineError(
+            f"the status page cannot listen on {page.host}, port {page.port}",
+            found=error.strerror,
+            next_step="end what listens there, or name another page.port",
+        ) from error
+
+
+def check_token(path: Path) -> None:
+    try:
+        word = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read page.token_file {path}", found=str(error)) from error
+    if len(word) < LEAST_TOKEN or not word.isascii() or not word.isprintable() or set(word) & set(' ";,\\'):
+        raise ConfigError(
+            f"the token in {path} cannot be used",
+            found=f"{len(word)} characters",
+            wanted=f"at least {LEAST_TOKEN} printable ASCII characters without space, quote, comma, semicolon, backslash",
+            next_step=f"openssl rand -hex 16 > {path}",
+        )
