@@ -122,6 +122,7 @@ class Line:
             "engine": engine.slug if engine else None,
             "frames_dropped": self._stations.gathering.frames_dropped,
             "evidence_not_kept": None if parts.evidence is None else parts.evidence.not_kept,
+            "drift": self._inspection.drift.document() if self._inspection is not None else {},
             **self._stations.desk.tally.document(),
         }
 
