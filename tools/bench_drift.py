@@ -41,8 +41,8 @@ BEFORE, WITHIN = 5_000, 5_000
 START_PARTS = 1_000
 SLOW_PARTS = 20_000
 BURST = 20
-MOST_DELAY = 300
-"""For 100 held-out parts and more."""
+MOST_DELAY = 600
+"""For 100 held-out parts and more: some 30 false rejects at 5 %."""
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ A good part's score falls into one of the gaps between the held-out scores; its 
 line's parts are like the held-out ones, the chance of each gap is known exactly, however few were held out: its weight
 among all parts so far, held-out and seen (Polya's urn). So the mean rank of a part's gap (its mid-p-value) can be bet
 on at fair odds: a conformal test martingale. A linear bet has the same mean at the middle of a gap as over the gap, so
-nothing is drawn at random, and one part can win no more than log(1 + BET) whatever its score.
+nothing is drawn at random, and what one part can win is bounded whatever its score.
 
 Who bets on a rise (or a fall) and begins anew whenever broke has a CUSUM. Its false alarms are bounded for any
 distribution of scores: at most (parts + HEAD_START) / LIMIT of all streams, each way (Doob's inequality).
@@ -26,6 +26,7 @@ import threading
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -35,10 +36,22 @@ from radar_edge.modality import Subset
 from radar_edge.records import Verdict
 from radar_edge.scoring import Calibration
 
-BET = 0.8
-"""Share of the capital at stake."""
-SLACK = 0.05
-"""Lots differ: a mean rank 0.05 (of -1..1) off is nobody's business, and the bet pays that much to the house."""
+
+@dataclass(frozen=True)
+class Bet:
+    """`share` of the capital at stake. Lots differ: a mean rank that is off by `slack` (of -1..1) wins nothing."""
+
+    share: float
+    slack: float
+
+    def won(self, rank: float) -> float:
+        """The logarithm by which the capital grows."""
+        return math.log1p(self.share * (rank - self.slack))
+
+
+BOLD, CAREFUL = Bet(share=0.8, slack=0.05), Bet(share=0.4, slack=0.12)
+"""Bold while learning: the held-out parts can bear witness for some hundred parts only, then the line's outnumber
+them. Careful afterwards: one odd lot is no drift. tools/bench_drift.py has what each costs."""
 LIMIT = 2e7
 """Each way: 100,000 steady parts give a false alarm in at most 1 % of all streams."""
 HEAD_START = 1e5
@@ -64,10 +77,10 @@ class _Bettor:
         self.since_part = 1
         """Where the present run of winnings began: the likeliest first part of a change (Page 1954)."""
 
-    def bet(self, rank: float, part: int) -> None:
+    def bet(self, bet: Bet, rank: float, part: int) -> None:
         if self.evidence <= 0:
             self.evidence, self.since_part = 0.0, part
-        self.evidence += math.log1p(BET * (rank - SLACK))
+        self.evidence += bet.won(rank)
 
 
 class ScoreDrift:
@@ -93,8 +106,9 @@ class ScoreDrift:
         if self.state is DriftState.RECALIBRATE:
             return False
         rank = self._rank(score)
-        self._up.bet(rank, self._parts)
-        self._down.bet(-rank, self._parts)
+        bet = BOLD if self.state is DriftState.LEARNING else CAREFUL
+        self._up.bet(bet, rank, self._parts)
+        self._down.bet(bet, -rank, self._parts)
         return self._move()
 
     def _rank(self, score: float) -> float:
