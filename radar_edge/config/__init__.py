@@ -25,6 +25,7 @@ from radar_edge.config.plc import (
     PortConfig,
     TriggerConfig,
 )
+from radar_edge.config.telemetry import MqttConfig, resolve_mqtt
 
 __all__ = [
     "AravisCamera",
@@ -40,6 +41,7 @@ __all__ = [
     "LinePinsConfig",
     "ModbusMasterConfig",
     "ModbusSlaveConfig",
+    "MqttConfig",
     "OpencvCamera",
     "Plc",
     "PortConfig",
@@ -48,6 +50,7 @@ __all__ = [
     "SyntheticCamera",
     "TriggerConfig",
     "load_config",
+    "resolve_mqtt",
     "resolve_paths",
     "validate",
 ]
