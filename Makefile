@@ -2,7 +2,7 @@
 VENV ?= .venv
 PEERS = socat libmodbus-dev mbpoll pkg-config gcc chromium chromium-driver systemd \
 	python3-gi gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base aravis-tools gir1.2-aravis-0.8 \
-	openssh-client openssh-server rsync strace
+	openssh-client openssh-server rsync strace mosquitto prometheus
 
 # The first Python that fits; say PYTHON=... to choose another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -23,7 +23,7 @@ venv: $(VENV)/.ready
 $(VENV)/.ready: setup.py constraints/workstation.txt
 	@test -n '$(PYTHON)' || { echo 'no Python 3.11, 3.12 or 3.13 found: install one, or say make PYTHON=/path/to/python'; exit 3; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints/workstation.txt -e '.[ort,train,export,preflight,report,sim,bench,dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints/workstation.txt -e '.[ort,train,export,preflight,report,sim,telemetry,bench,dev]'
 	@touch $@
 
 demo: venv
@@ -54,11 +54,11 @@ docs: venv
 
 # JetPack 6 carries Python 3.10; what runs on the device is tested there too.
 PYTHON310 ?= python3.10
-DEVICE_TESTS = $(wildcard tests/test_*.py) tests/runtime tests/bundle tests/inference/test_fake_runner.py
+DEVICE_TESTS = $(wildcard tests/test_*.py) tests/runtime tests/bundle tests/web tests/inference/test_fake_runner.py
 
 device-test:
 	$(PYTHON310) -m venv .venv-device
-	.venv-device/bin/pip install --quiet --disable-pip-version-check -c constraints/device-py310.txt -e '.[ort,sim]' \
+	.venv-device/bin/pip install --quiet --disable-pip-version-check -c constraints/device-py310.txt -e '.[ort,sim,telemetry]' \
 		pytest pytest-timeout hypothesis
 	.venv-device/bin/pytest -p no:cacheprovider $(DEVICE_TESTS) --ignore tests/runtime/test_line_integration.py
 

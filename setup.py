@@ -41,6 +41,7 @@ EXTRAS = {
     ],
     "preflight": ["tensorrt-rtx>=1.7"],
     "report": ["jinja2>=3.1", "scikit-learn>=1.5"],
+    "telemetry": ["prometheus-client>=0.22", "paho-mqtt>=2.1"],
     "sim": ["pymodbus>=3.16,<3.17"],
     "bench": ["pymodbus>=3.16,<3.17", "minimalmodbus>=2.1"],
     "fuzz": ["atheris>=2.3; python_version < '3.13'"],

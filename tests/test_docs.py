@@ -98,6 +98,7 @@ def test_the_register_map_names_every_code_reason_and_status_bit() -> None:
     ("page", "command"),
     [
         ("docs/bundle.md", ["tools/describe_manifest.py"]),
+        ("docs/metrics.md", ["tools/describe_metrics.py"]),
         ("docs/engines.md", ["tools/engine_results.py", "docs/results/engines.jsonl"]),
     ],
 )

@@ -26,6 +26,7 @@ from radar_edge.config.plc import (
     PortConfig,
     TriggerConfig,
 )
+from radar_edge.config.telemetry import MqttConfig, resolve_mqtt
 
 __all__ = [
     "AravisCamera",
@@ -41,6 +42,7 @@ __all__ = [
     "LinePinsConfig",
     "ModbusMasterConfig",
     "ModbusSlaveConfig",
+    "MqttConfig",
     "OpencvCamera",
     "PageConfig",
     "Plc",
@@ -50,6 +52,7 @@ __all__ = [
     "SyntheticCamera",
     "TriggerConfig",
     "load_config",
+    "resolve_mqtt",
     "resolve_paths",
     "validate",
 ]

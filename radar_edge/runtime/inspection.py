@@ -17,6 +17,7 @@ from radar_edge.runtime.desk import Desk
 from radar_edge.runtime.gathering import Gathering
 from radar_edge.runtime.inspector import Inspector
 from radar_edge.runtime.line_parts import LineParts
+from radar_edge.runtime.score_drift import DriftWatch
 from radar_edge.runtime.slot import Slot
 from radar_edge.runtime.standing import Standing
 
@@ -46,6 +47,7 @@ class Inspection:
         self._faults = 0
         self.engine: Subset | None = None
         """The engine of the last verdict."""
+        self.drift = DriftWatch(parts.calibrations)
         opened = parts.open_engines(engines)
         for engine in opened.values():
             engine.warm_up()
@@ -78,6 +80,7 @@ class Inspection:
         verdict = self._with_journal(found)
         parts.journal.intent(slot.part, verdict, INTENT_WAIT_S)
         self._desk.settle(slot, verdict)
+        self._note_drift(found)
         if parts.evidence is not None:
             parts.evidence.offer(slot.part, frames, passed=verdict.code is Code.PASS)
         if parts.feed is not None:
@@ -103,6 +106,11 @@ class Inspection:
             return None
         self._faults = 0
         return verdict
+
+    def _note_drift(self, found: Verdict) -> None:
+        news = self.drift.judged(found)
+        if news is not None and found.subset is not None:
+            self._parts.journal.event("drift", found.subset.slug, **news)
 
     def _with_journal(self, verdict: Verdict) -> Verdict:
         """Without a journal nothing passes once the grace is over."""

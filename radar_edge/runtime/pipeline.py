@@ -135,6 +135,7 @@ class Line:
                 "failing_s": None if failing_ns is None else round((now_ns - failing_ns) / NS_PER_S, 1),
                 "pending": parts.journal.pending,
             },
+            "drift": self._inspection.drift.document() if self._inspection is not None else {},
             **self._stations.desk.tally.document(),
         }
 
