@@ -34,10 +34,11 @@ def register(app: typer.Typer) -> None:
         from radar_edge.files import write_json
         from radar_edge.runtime.compose import open_line
         from radar_edge.runtime.stopping import stop_on_signals
+        from radar_edge.web.process import PageProcess
 
         config = resolve_paths(load_config(LineConfig, line), line.parent)
         news = News()
-        page = None
+        page: PageProcess | None = None
 
         def on_state(state: dict[str, Any]) -> None:
             try:
@@ -51,8 +52,6 @@ def register(app: typer.Typer) -> None:
 
         with stop_on_signals() as stop, ExitStack() as stack:
             if config.page is not None:
-                from radar_edge.web.process import PageProcess
-
                 page = stack.enter_context(PageProcess(config.page, config, MonotonicClock(), say))
                 say(f"status page {page.url}")
             address = None if page is None else page.address

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def newest(folder: Path, facts_of: Callable[[int, int], dict[str, Any]]) -> list
         return []
 
 
-def _parts(folder: Path) -> Any:
+def _parts(folder: Path) -> Iterator[tuple[int, int, list[str]]]:
     for run in sorted(numbered(folder), key=lambda run: int(run.name), reverse=True):
         for part in sorted(numbered(run), key=lambda part: int(part.name), reverse=True):
             modalities = sorted(file.stem for file in part.iterdir() if file.suffix == ".png")
@@ -51,6 +51,6 @@ def picture(folder: Path, run: int, part: int, modality: str) -> bytes | None:
     if image.dtype == np.uint16:
         low, high = np.percentile(image, (1, 99))
         image = np.asarray(np.clip((image - low) / max(high - low, 1) * 255, 0, 255), np.uint8)
-    shown = image if image.ndim == 2 else np.ascontiguousarray(image[..., 2::-1])
+    shown = np.ascontiguousarray(image if image.ndim == 2 else image[..., 2::-1], np.uint8)
     ok, data = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return data.tobytes() if ok else None

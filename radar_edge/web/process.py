@@ -130,6 +130,6 @@ def check_token(path: Path) -> None:
         raise ConfigError(
             f"the token in {path} cannot be used",
             found=f"{len(word)} characters",
-            wanted=f"at least {LEAST_TOKEN} printable ASCII characters without space, quote, comma, semicolon, backslash",
+            wanted=f'at least {LEAST_TOKEN} printable ASCII characters, none of them a space or one of " ; , \\\\',
             next_step=f"openssl rand -hex 16 > {path}",
         )

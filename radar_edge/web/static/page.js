@@ -53,6 +53,7 @@ function card(id) {
   if (found) return found;
   const image = element("img", { class: "image", alt: "", hidden: "" });
   const heat = element("img", { class: "heat", alt: "", hidden: "" });
+  image.addEventListener("load", () => image.parentElement.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight));
   const made = element("article", { class: "card", id: `camera-${id}` },
     element("div", { class: "view" }, element("p", { class: "absent" }), image, heat),
     element("h3", {}), element("p", { class: "state" }), element("p", { class: "small" }));
