@@ -99,6 +99,7 @@ def test_the_register_map_names_every_code_reason_and_status_bit() -> None:
     [
         ("docs/bundle.md", ["tools/describe_manifest.py"]),
         ("docs/metrics.md", ["tools/describe_metrics.py"]),
+        ("docs/metrics.md", ["tools/describe_metrics.py", "mqtt"]),
         ("docs/engines.md", ["tools/engine_results.py", "docs/results/engines.jsonl"]),
     ],
 )
