@@ -23,7 +23,7 @@ venv: $(VENV)/.ready
 $(VENV)/.ready: setup.py constraints/workstation.txt
 	@test -n '$(PYTHON)' || { echo 'no Python 3.11, 3.12 or 3.13 found: install one, or say make PYTHON=/path/to/python'; exit 3; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints/workstation.txt -e '.[ort,train,export,preflight,report,sim,telemetry,bench,dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints/workstation.txt -e '.[ort,train,export,preflight,report,sim,page,telemetry,bench,dev]'
 	@touch $@
 
 demo: venv
@@ -58,7 +58,7 @@ DEVICE_TESTS = $(wildcard tests/test_*.py) tests/runtime tests/bundle tests/web 
 
 device-test:
 	$(PYTHON310) -m venv .venv-device
-	.venv-device/bin/pip install --quiet --disable-pip-version-check -c constraints/device-py310.txt -e '.[ort,sim,telemetry]' \
+	.venv-device/bin/pip install --quiet --disable-pip-version-check -c constraints/device-py310.txt -e '.[ort,sim,page,telemetry]' \
 		pytest pytest-timeout hypothesis
 	.venv-device/bin/pytest -p no:cacheprovider $(DEVICE_TESTS) --ignore tests/runtime/test_line_integration.py
 

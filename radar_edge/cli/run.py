@@ -51,9 +51,9 @@ def register(app: typer.Typer) -> None:
                 page.mind()
 
         with stop_on_signals() as stop, ExitStack() as stack:
-            if config.page is not None:
-                page = stack.enter_context(PageProcess(config.page, config, MonotonicClock(), say))
-                say(f"status page {page.url}")
+            if config.page is not None or config.mqtt is not None:
+                page = stack.enter_context(PageProcess(config, MonotonicClock(), say))
+                say(f"status page {page.url or 'none'}, MQTT broker {config.mqtt.host if config.mqtt else 'none'}")
             address = None if page is None else page.address
             opened = stack.enter_context(open_line(config, allow_unsigned=allow_unsigned, feed_to=address))
             say(f"bundle {config.bundle}, PLC on {config.plc.where}, journal {config.journal.path}")

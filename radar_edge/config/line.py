@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from radar_edge.config.base import Config
 from radar_edge.config.page import PageConfig
 from radar_edge.config.plc import Plc, TriggerConfig
+from radar_edge.config.telemetry import MqttConfig, resolve_mqtt
 
 
 class AnyCamera(Config):
@@ -171,6 +172,7 @@ class LineConfig(Config):
     journal: JournalConfig
     evidence: EvidenceConfig | None = Field(default=None, description="none: no frame is kept")
     page: PageConfig | None = Field(default=None, description="none: no status page and no metrics")
+    mqtt: MqttConfig | None = Field(default=None, description="none: nothing goes to a broker")
 
     @model_validator(mode="after")
     def _consistent(self) -> LineConfig:
@@ -214,6 +216,7 @@ def resolve_paths(config: LineConfig, folder: Path) -> LineConfig:
         page = page.model_copy(update={"token_file": folder / page.token_file})
     changes = {
         "page": page,
+        "mqtt": None if config.mqtt is None else resolve_mqtt(config.mqtt, folder),
         "device": device,
         "bundle": folder / config.bundle,
         "cameras": cameras,

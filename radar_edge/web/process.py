@@ -1,6 +1,7 @@
-"""The status page's process, from the line's side: started, started again when it dies, ended with the line.
+"""The process of the status page and the telemetry, from the line's side: started, started again when it dies, ended
+with the line.
 
-Both sockets are opened here, so that an address in use is an error before the line starts, and a new process takes
+Sockets are opened here, so that an address in use is an error before the line starts, and a new process takes
 over what the former listened on.
 """
 
@@ -29,39 +30,37 @@ LEAST_TOKEN = 16
 
 
 class PageProcess:
-    """A running status page; `address` is where the line's feed goes. Use it as a context manager."""
+    """A running process; `address` is where the line's feed goes. Use it as a context manager."""
 
-    def __init__(self, page: PageConfig, config: LineConfig, clock: Clock, say: Callable[[str], None]) -> None:
-        """Raises MissingPackageError, ConfigError for a token that cannot be used, MachineError for an address that
-        cannot be had."""
-        for package in ("uvicorn", "starlette", "prometheus_client"):
-            if find_spec(package) is None:
-                raise MissingPackageError(package, "page", "the status page")
-        if page.token_file is not None:
-            check_token(page.token_file)
+    def __init__(self, config: LineConfig, clock: Clock, say: Callable[[str], None]) -> None:
+        """For the sections `page` and `mqtt` of `config`, one of them at least.
+
+        Raises MissingPackageError, ConfigError for a file that cannot be used, MachineError for an address that cannot
+        be had.
+        """
+        check(config)
+        page = config.page
         self._clock = clock
         self._say = say
-        self._listening = listen(page)
+        self._listening = None if page is None else listen(page)
         self._folder = Path(tempfile.mkdtemp(prefix="radar-edge-page-"))
         self.address = self._folder / "feed"
         self._feed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._feed.bind(str(self.address))
         self._order = {
-            "title": page.title,
-            "token_file": None if page.token_file is None else str(page.token_file),
-            "local_only": page.loopback,
+            "page": None if page is None else page.model_dump(mode="json"),
+            "local_only": page is not None and page.loopback,
+            "mqtt": None if config.mqtt is None else config.mqtt.model_dump(mode="json"),
             "journal": str(config.journal.path.absolute()),
             "evidence": None if config.evidence is None else str(config.evidence.folder.absolute()),
             "feed_fd": self._feed.fileno(),
-            "listen_fd": self._listening.fileno(),
+            "listen_fd": None if self._listening is None else self._listening.fileno(),
         }
-        host = f"[{page.host}]" if ":" in page.host else page.host
-        self.url = f"http://{host}:{self._listening.getsockname()[1]}/"
         self._pause_s = FIRST_PAUSE_S
         self._start()
 
     def _start(self) -> None:
-        fds = (self._feed.fileno(), self._listening.fileno())
+        fds = tuple(s.fileno() for s in (self._feed, self._listening) if s is not None)
         command = [sys.executable, "-m", "radar_edge.web.serve"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=fds, text=True)
         if self._process.stdin is None:
@@ -72,6 +71,14 @@ class PageProcess:
         with suppress(BrokenPipeError):  # it died at once: mind() will see
             self._stdin.write(json.dumps(self._order) + "\n")
             self._stdin.flush()
+
+    @property
+    def url(self) -> str | None:
+        """Where the page is; None without one."""
+        if self._listening is None:
+            return None
+        host, port = self._listening.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
     @property
     def pid(self) -> int:
@@ -86,20 +93,27 @@ class PageProcess:
             lived = now_ns - self._started_ns > LONGEST_PAUSE_S * NS_PER_S
             self._pause_s = FIRST_PAUSE_S if lived else min(2 * self._pause_s, LONGEST_PAUSE_S)
             self._again_ns = now_ns + self._pause_s * NS_PER_S
-            self._say(f"status page: its process ended ({self._process.returncode}); again in {self._pause_s} s")
+            self._say(
+                f"page and telemetry: their process ended ({self._process.returncode}); again in {self._pause_s} s"
+            )
         elif now_ns >= self._again_ns:
+            self._let_go()
             self._start()
 
-    def close(self) -> None:
+    def _let_go(self) -> None:
         with suppress(BrokenPipeError):
             self._stdin.close()
+
+    def close(self) -> None:
+        self._let_go()
         try:
             self._process.wait(END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         self._feed.close()
-        self._listening.close()
+        if self._listening is not None:
+            self._listening.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> PageProcess:
@@ -107,6 +121,20 @@ class PageProcess:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def check(config: LineConfig) -> None:
+    needed = dict.fromkeys(("uvicorn", "starlette", "prometheus_client"), "page") if config.page is not None else {}
+    needed |= {"paho": "telemetry"} if config.mqtt is not None else {}
+    for package, extra in needed.items():
+        if find_spec(package) is None:
+            raise MissingPackageError(package, extra, "what line.yaml says of page and mqtt")
+    if config.page is not None and config.page.token_file is not None:
+        check_token(config.page.token_file)
+    if config.mqtt is not None:
+        from radar_edge.web.mqtt_client import open_client
+
+        open_client(config.mqtt)  # its files are read: what is wrong with them is said before the line starts
 
 
 def listen(page: PageConfig) -> socket.socket:

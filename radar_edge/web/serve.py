@@ -1,6 +1,6 @@
-"""The process of the status page: `python -m radar_edge.web.serve`, started by web.process alone.
+"""The process of the status page and the telemetry: `python -m radar_edge.web.serve`, started by web.process alone.
 
-Its order is one line of JSON on stdin; when stdin ends, the line has ended, and so does it. Both sockets are inherited.
+Its order is one line of JSON on stdin; when stdin ends, the line has ended, and so does it. Sockets are inherited.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import socket
 import sys
 import threading
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from radar_edge.config import MqttConfig, PageConfig
 from radar_edge.web.events import Bell
 from radar_edge.web.metrics import CONTENT_TYPE, exposition
+from radar_edge.web.mqtt import Mqtt
 from radar_edge.web.scene import Scene
 from radar_edge.web.server import Pages, Place, build
 from radar_edge.web.temperatures import temperatures_c
@@ -60,32 +63,65 @@ def end_with_the_line() -> None:
 
 async def serve(order: dict[str, Any]) -> None:
     scene, bell, extra = Scene(), Bell(), Extra()
-    with socket.socket(fileno=order["feed_fd"]) as feed, socket.socket(fileno=order["listen_fd"]) as listening:
+    with ExitStack() as stack:
+        feed = stack.enter_context(socket.socket(fileno=order["feed_fd"]))
         feed.setblocking(False)
-        asyncio.get_running_loop().add_reader(feed.fileno(), lambda: take_all(feed, scene, bell))
-        evidence = None if order["evidence"] is None else Path(order["evidence"])
-        place = Place(order["title"], Path(order["journal"]), evidence)
+        teller = None
+        if order["mqtt"] is not None:
+            teller = Teller(stack.enter_context(Mqtt(MqttConfig.model_validate(order["mqtt"]))))
 
-        def metrics() -> tuple[bytes, str]:
-            state = scene.state if scene.fresh(time.monotonic_ns()) else None
-            return exposition(None if state is None else {**state, **extra()}), CONTENT_TYPE
+        def on_news() -> None:
+            take_all(feed, scene)
+            bell.ring()
+            if teller is not None and scene.state is not None:
+                teller.tell({**scene.state, **extra()})
 
-        token = None if order["token_file"] is None else Path(order["token_file"]).read_text(encoding="utf-8").strip()
-        app = build(Pages(scene, bell, place, extra, metrics), token=token, local_only=order["local_only"])
-        config = uvicorn.Config(
-            app, http="h11", ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False,
-            timeout_keep_alive=30, timeout_graceful_shutdown=1,
-        )  # fmt: skip
+        asyncio.get_running_loop().add_reader(feed.fileno(), on_news)
+        if order["page"] is None:
+            await asyncio.Event().wait()
+        await serve_page(order, scene, bell, extra)
+
+
+async def serve_page(order: dict[str, Any], scene: Scene, bell: Bell, extra: Extra) -> None:
+    page = PageConfig.model_validate(order["page"])
+
+    def metrics() -> tuple[bytes, str]:
+        state = None if scene.state is None else {**scene.state, **extra()}
+        return exposition(state, time.monotonic_ns()), CONTENT_TYPE
+
+    place = Place(page.title, Path(order["journal"]), None if order["evidence"] is None else Path(order["evidence"]))
+    token = None if page.token_file is None else page.token_file.read_text(encoding="utf-8").strip()
+    app = build(Pages(scene, bell, place, extra, metrics), token=token, local_only=order["local_only"])
+    config = uvicorn.Config(
+        app, http="h11", ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False,
+        timeout_keep_alive=30, timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    with socket.socket(fileno=order["listen_fd"]) as listening:
         await uvicorn.Server(config).serve(sockets=[listening])
 
 
-def take_all(feed: socket.socket, scene: Scene, bell: Bell) -> None:
+def take_all(feed: socket.socket, scene: Scene) -> None:
     """Everything that waits: only the newest is shown."""
-    try:
+    with suppress(BlockingIOError):
         while True:
             scene.take(feed.recv(MOST_BYTES))
-    except BlockingIOError:
-        bell.ring()
+
+
+class Teller:
+    """Passes states on, and each verdict once: a state carries the last ones."""
+
+    def __init__(self, mqtt: Mqtt) -> None:
+        self._mqtt = mqtt
+        self._told = (0, 0)
+
+    def tell(self, state: dict[str, Any]) -> None:
+        recent = state.get("recent", [])
+        self._mqtt.offer({name: value for name, value in state.items() if name != "recent"})
+        for verdict in recent:
+            place = (state["run"], verdict["part"])
+            if place > self._told:
+                self._told = place
+                self._mqtt.verdict({"run": state["run"], **verdict})
 
 
 if __name__ == "__main__":
