@@ -79,6 +79,7 @@ class News:
         facts["PLC"] = "alive" if state["plc_alive"] else "silent"
         if state["engine"]:
             facts["engine"] = state["engine"]
+        facts.update({f"drift {slug}": drift["state"] for slug, drift in state.get("drift", {}).items()})
         news = [f"{name}: {value}" for name, value in facts.items() if self._before.get(name) != value]
         self._before = facts
         self._states += 1

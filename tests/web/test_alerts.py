@@ -21,13 +21,11 @@ CASES = [ROOT / "tests/web/alerts_test.yaml", ROOT / "tests/web/alerts_day_test.
 PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool: run `make peers`")
 
+PARTS = {"histogram": {"_bucket": {"le"}, "_sum": set(), "_count": set()}}
 LABELS = {
-    name: {*metric.all_labels, *(("le",) if metric.kind == "histogram" else ())}
+    metric.name + part: {*metric.all_labels, *labels}
     for metric in METRICS
-    for name in (
-        metric.name,
-        *(f"{metric.name}_{part}" for part in ("bucket", "sum", "count")[: 3 * (metric.kind == "histogram")]),
-    )
+    for part, labels in PARTS.get(metric.kind, {"": set()}).items()
 }
 """Of every series that a query can name."""
 TARGET = {"job", "instance"}
