@@ -63,7 +63,9 @@ SINGLE = sorted({command for page in PAGES if page != TUTORIAL for command in co
 def environment(home: Path) -> dict[str, str]:
     paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     python = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PATH": paths, "PYTHONPATH": python, "RADAR_EDGE_HOME": str(home), "COLUMNS": "100"}
+    # One thread: beside other processes PyTorch's threads wait for each other.
+    own = {"PATH": paths, "PYTHONPATH": python, "RADAR_EDGE_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **own}
 
 
 def shell(command: str, folder: Path, home: Path) -> None:
