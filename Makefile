@@ -8,12 +8,14 @@ PEERS = socat libmodbus-dev mbpoll pkg-config gcc chromium chromium-driver syste
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo pycuda trt-types test check lint types docs venv peers device-test clean
+.PHONY: help demo pycuda trt-types test check lint types docs reference venv peers device-test clean
 
 help:
 	@echo 'make demo    the whole chain in one go, on generated images (DATA=folder: on yours)'
 	@echo 'make test    all tests'
 	@echo 'make check   lint, types, tests, docs: what a reviewer would run'
+	@echo 'make docs    spelling, and the documentation as a site: build/site/index.html'
+	@echo 'make reference  the pages of docs/reference, anew from the code'
 	@echo 'make venv    only the set-up, into $(VENV)'
 	@echo 'make device-test  the device install on Python 3.10 (no torch, no onnx) and its tests'
 	@echo 'make peers   Debian packages that some tests talk to (needs root)'
@@ -51,6 +53,16 @@ types: venv
 
 docs: venv
 	$(VENV)/bin/codespell
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict -f tools/mkdocs.yml
+
+# A page each, by tools/describe_PAGE.py; tests/test_docs.py compares them with the code.
+REFERENCE = cli line faults training registers manifest
+
+reference: venv
+	@mkdir -p build
+	@for page in $(REFERENCE); do \
+		$(VENV)/bin/python tools/describe_$$page.py > build/$$page.md && mv build/$$page.md docs/reference/$$page.md || exit 1; \
+	done
 
 # JetPack 6 carries Python 3.10; what runs on the device is tested there too.
 PYTHON310 ?= python3.10

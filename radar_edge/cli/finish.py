@@ -25,7 +25,7 @@ def finish(
     out: Annotated[Path, typer.Option("--out", help="Folder for the plans; what was there is replaced when all pass.")],
     target: Annotated[
         str,
-        typer.Option("--target", envvar="RADAR_EDGE_TARGET", help="This board's class, as in `radar-edge engines`."),
+        typer.Option("--target", envvar="RADAR_EDGE_TARGET", help="This board's class, such as orin-nano-8gb."),
     ],
     precision: Annotated[str, typer.Option(help="int8, fp16 or fp32; higher ones stand in where it fails.")] = "int8",
     cuda: Annotated[str, typer.Option(help="pycuda or cuda-python.")] = "pycuda",

@@ -16,9 +16,9 @@ from radar_edge.config.telemetry import MqttConfig, resolve_mqtt
 class AnyCamera(Config):
     """What every camera has."""
 
-    camera_id: str
-    modality: str
-    fps: float = Field(gt=0, le=1000)
+    camera_id: str = Field(description="its name in the journal, in state.json and in faults.yaml")
+    modality: str = Field(description="what it sees, as the training named it")
+    fps: float = Field(gt=0, le=1000, description="nominal rate: the period that health counts in")
     ffc_max_ms: float = Field(
         default=0, ge=0, description="a thermal camera whose shutter shows as a frozen picture: for so long at most"
     )
@@ -129,7 +129,9 @@ class RoutingConfig(Config):
 
 
 class JournalConfig(Config):
-    path: Path
+    """The record of every part and event."""
+
+    path: Path = Field(description="SQLite file; state.json is written beside it")
     journal_grace_s: float = Field(default=5.0, ge=0, description="a dead journal stops PASS after this time")
     max_age_days: float = Field(default=90, gt=0, description="older parts and events are deleted")
     max_mb: float = Field(default=2000, gt=0, description="beyond this the oldest are")
@@ -140,16 +142,16 @@ class EvidenceConfig(Config):
 
     folder: Path
     max_mb: float = Field(default=1000, gt=0, description="beyond this the oldest parts are deleted")
-    keep: Literal["rejects", "all"] = "rejects"
+    keep: Literal["rejects", "all"] = Field(default="rejects", description="rejects: every part that did not pass")
 
 
 class LineConfig(Config):
     """line.yaml: one inspection line."""
 
     schema_version: Literal[1]
-    bundle: Path
-    engine: Literal["onnxruntime", "tensorrt"]
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    bundle: Path = Field(description="the folder that `build-engines` wrote")
+    engine: Literal["onnxruntime", "tensorrt"] = Field(description="named, never guessed and never replaced")
+    precision: Literal["fp32", "fp16", "int8"] = Field(default="fp32", description="of every subset's engine")
     device: Path | None = Field(default=None, description="with engine tensorrt: the folder that `finish` wrote")
     cuda: Literal["pycuda", "cuda-python"] = Field(default="pycuda", description="with engine tensorrt")
     threads: int = Field(default=1, ge=1, le=64, description="with engine onnxruntime")
@@ -164,7 +166,7 @@ class LineConfig(Config):
     queue_depth: int = Field(
         default=4, ge=1, le=64, description="parts that may wait for the engine; one more is refused"
     )
-    cameras: tuple[Camera, ...] = Field(min_length=1)
+    cameras: tuple[Camera, ...] = Field(min_length=1, description="one a modality")
     health: HealthConfig = HealthConfig()
     routing: RoutingConfig
     plc: Plc

@@ -40,7 +40,7 @@ class PortConfig(Config):
 
 
 class ModbusConfig(PortConfig):
-    unit_id: int = Field(default=1, ge=1, le=247)
+    unit_id: int = Field(default=1, ge=1, le=247, description="Modbus address of the slave")
     input_base: int = Field(default=0, ge=0, le=65000, description="address of our first register")
     holding_base: int = Field(default=0, ge=0, le=65000, description="address of the PLC's first register")
 
@@ -57,7 +57,7 @@ class ModbusMasterConfig(ModbusConfig):
     driver: Literal["modbus-master"]
     input_base: int = Field(default=100, ge=0, le=65000, description="where the PLC keeps our twelve registers")
     poll_ms: float = Field(default=10, ge=1, le=1000, description="between two rounds of read, write and read-back")
-    reply_timeout_ms: float = Field(default=100, ge=5, le=5000)
+    reply_timeout_ms: float = Field(default=100, ge=5, le=5000, description="for the PLC's reply to one request")
 
     @model_validator(mode="after")
     def _apart(self) -> ModbusMasterConfig:

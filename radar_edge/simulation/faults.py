@@ -58,7 +58,7 @@ class FaultPlan(Config):
 
     schema_version: Literal[1]
     seconds: float = Field(gt=0, le=86400, description="for so long parts come")
-    parts_per_s: float = Field(default=5, gt=0, le=100)
+    parts_per_s: float = Field(default=5, gt=0, le=100, description="parts that the PLC announces")
     window_ms: float | None = Field(default=None, gt=0, description="the PLC's; default: deadline_ms and 100 ms")
     faults: tuple[Fault, ...] = ()
 

@@ -43,17 +43,17 @@ class TrainConfig(Config):
 
     preset: Literal["quick", "full"] = "quick"
     size_px: int = Field(default=128, ge=32, multiple_of=16, description="side of the network's square inputs")
-    features: int = Field(default=32, ge=8, multiple_of=8)
-    shared: int = Field(default=64, ge=8)
-    batch_size: int = Field(default=16, ge=2)
-    steps: int = Field(default=900, ge=2)
+    features: int = Field(default=32, ge=8, multiple_of=8, description="channels of the fine features")
+    shared: int = Field(default=64, ge=8, description="dimension of the shared space")
+    batch_size: int = Field(default=16, ge=2, description="parts a step; train/good must hold as many")
+    steps: int = Field(default=900, ge=2, description="of both stages together")
     stage_1_share: float = Field(default=0.2, gt=0, lt=1, description="of the steps")
-    learning_rate: float = Field(default=2e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0, description="of AdamW, after the warm-up; a cosine to a hundredth")
     weight_decay: float = Field(default=1e-4, ge=0)
     warm_up_steps: int = Field(default=30, ge=0)
     usual_rate: float = Field(default=0.04, gt=0, le=1, description="how fast the statistics of good features follow")
-    ema_decay: float = Field(default=0.98, ge=0, lt=1)
-    seed: int = Field(default=0, ge=0)
+    ema_decay: float = Field(default=0.98, ge=0, lt=1, description="of the averaged weights, which are what is kept")
+    seed: int = Field(default=0, ge=0, description="the same seed and data give the same run")
 
 
 PRESETS: dict[str, dict[str, Any]] = {

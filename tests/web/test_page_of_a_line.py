@@ -1,4 +1,4 @@
-"""A real line, a real page, a real browser: a dead camera is on the screen at once, and a dead page costs no verdict."""
+"""A real line, a real page, a real browser: a dead camera is on the screen at once, a dead page costs no verdict."""
 
 from __future__ import annotations
 

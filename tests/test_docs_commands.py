@@ -1,0 +1,154 @@
+"""Every command that the documents show is run here, really; what cannot be is parsed, and a reason stands beside it.
+
+The tutorial runs from top to bottom in one folder, made small by SMALLER. What it leaves behind is what single
+commands of other pages run on: RUN, BUNDLE, DATA and line.yaml are links to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="the device trains nothing")
+
+from docs_commands import PAGES, ROOT, TUTORIAL, commands, inline, parse, steps, unknown_options
+
+SMALL = "size_px: 32\nsteps: 30\nfeatures: 8\nshared: 8\nwarm_up_steps: 2\n"
+SMALLER = {
+    "radar-edge synth": "--parts 150 --size 64",
+    "radar-edge train": "--config small.yaml",
+    "radar-edge bench": "--rounds 10",
+}
+"""Documented options that a command gets here so that it takes seconds: the first words of it -> what is added."""
+
+NOT_RUN = {
+    "make demo": "minutes; .ci/run runs it",
+    "make test": "it would run itself",
+    "tools/provision/provision.sh --target orin-nano-8gb --nvpmodel 2": "root; tests/device/test_provision.py",
+    "radar-edge doctor --line /etc/radar-edge/line.yaml": "that file is a unit's",
+    "radar-edge plc test --port /dev/ttyUSB0": "a serial port with a PLC; tests/cli/test_plc_command.py",
+    "radar-edge run line.yaml": "until it is stopped; tests/cli/test_run_command.py",
+    "radar-edge finish bundle --out device --target orin-nano-8gb": "a Jetson; tests/emulation/test_finish.py",
+    "radar-edge deploy bundle user@unit --engine tensorrt --target orin-nano-8gb": "a unit; "
+    "tests/device/test_deploy.py",
+    "radar-edge deploy BUNDLE user@unit --engine tensorrt --target orin-nano-8gb --restart "
+    "'sudo systemctl restart radar-edge'": "a unit; tests/device/test_deploy.py",
+    "radar-edge rollback user@unit": "a unit; tests/device/test_deploy.py",
+}
+"""By exact text, with the reason, and where else it is run."""
+
+FELL_SHORT = {
+    "radar-edge doctor": "this machine is no unit",
+    "radar-edge simulate": "on a busy machine a killed camera may be told late",
+}
+"""Commands whose exit code may be 1 here."""
+
+LINKS = {
+    "DATA": "data", "SET": "data", "NEW": "data", "RUN": "run", "runs/a": "run", "runs/b": "run", "BUNDLE": "bundle",
+    "BUNDLE-2": "bundle", "bundle": "bundle", "belt": "belt", "line.yaml": "line.yaml", "rehearsal": "rehearsal",
+    "journal.sqlite": "rehearsal/journal.sqlite", "evidence": "evidence", "small.yaml": "small.yaml",
+}  # fmt: skip
+"""Names that the pages use -> what of the tutorial's folder stands for them."""
+SHORT_FAULTS = "schema_version: 1\nseconds: 2\nwindow_ms: 1000\nfaults: []\n"
+
+SINGLE = sorted({command for page in PAGES if page != TUTORIAL for command in commands(page)})
+
+
+def environment(home: Path) -> dict[str, str]:
+    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    python = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    # One thread: beside other processes PyTorch's threads wait for each other.
+    own = {"PATH": paths, "PYTHONPATH": python, "RADAR_EDGE_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **own}
+
+
+def shell(command: str, folder: Path, home: Path) -> None:
+    """Run a command as its reader would. Fails with all it said."""
+    words = " ".join(["", *(more for start, more in SMALLER.items() if command.startswith(start))])
+    done = subprocess.run(
+        ["bash", "-c", command + words], cwd=folder, env=environment(home), capture_output=True, text=True, check=False
+    )
+    allowed = {0, 1} if any(command.startswith(start) for start in FELL_SHORT) else {0}
+    assert done.returncode in allowed, f"$ {command}{words}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    assert "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Path:
+    """The folder of somebody who has followed the tutorial to its end."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    (folder / "small.yaml").write_text(SMALL)
+    for step in steps(TUTORIAL):
+        if step.command:
+            shell(step.command, folder, home)
+        else:
+            (folder / step.file).write_text(step.content)
+    return folder
+
+
+def test_the_tutorial_gets_where_it_says(workshop: Path) -> None:
+    found = json.loads((workshop / "rehearsal/findings.json").read_text())
+    assert [fault for fault in found["faults"] if "was killed: told after" not in fault] == []
+    assert found["rehearsed"][0]["causes"] == ["dead"]
+    assert found["subsets"]["rgb"] > 10
+    assert found["subsets"]["rgb_tir"] > 10
+    gate = [json.loads(row)["accepted"] for row in (workshop / "rehearsal/plc.jsonl").read_text().splitlines()]
+    assert True in gate
+    assert False in gate
+
+
+@pytest.fixture
+def place(workshop: Path, tmp_path: Path) -> Path:
+    """A folder in which every name that the pages use is there."""
+    (tmp_path / "runs").mkdir()
+    for name, target in LINKS.items():
+        (tmp_path / name).symlink_to(workshop / target)
+    (tmp_path / "faults.yaml").write_text(SHORT_FAULTS)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [command for command in SINGLE if command not in NOT_RUN])
+def test_a_command_runs(command: str, place: Path, home: Path) -> None:
+    words = command.split()
+    assert words[0] == "radar-edge", "what is no command of ours belongs in NOT_RUN, with a reason"
+    for option, name in pairwise(words):
+        if option == "--out" and name in LINKS:
+            (place / name).unlink()  # it is to be written: a new folder
+    shell(command, place, home)
+
+
+@pytest.mark.parametrize("command", sorted(NOT_RUN))
+def test_a_command_that_is_not_run_is_shown_somewhere_and_has_a_reason(command: str) -> None:
+    assert command in SINGLE
+    assert NOT_RUN[command]
+
+
+@pytest.mark.parametrize("command", [command for command in SINGLE if command.startswith("radar-edge ")])
+def test_the_command_line_takes_the_words(command: str) -> None:
+    parse(command)
+
+
+def test_a_wrong_word_is_found() -> None:
+    with pytest.raises(Exception, match="--speed"):
+        parse("radar-edge line check x.yaml --window-ms 1 --poll-ms 1 --speed 3")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_within_the_text_have_their_options(page: Path) -> None:
+    assert {command: found for command in inline(page) if (found := unknown_options(command))} == {}
+
+
+def test_the_reasons_name_tests_that_are_there() -> None:
+    named = [reason.split("; ")[-1] for reason in NOT_RUN.values() if "tests/" in reason]
+    assert [name for name in named if not (ROOT / name).is_file()] == []
