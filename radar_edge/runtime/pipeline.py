@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from radar_edge import __version__
 from radar_edge.clock import NS_PER_S
 from radar_edge.config import LineConfig
 from radar_edge.errors import MachineError
@@ -121,7 +122,8 @@ class Line:
             "at": wall_time(),
             "uptime_s": round((now_ns - self._began_ns) / NS_PER_S, 1),
             "run": parts.journal.run,
-            **{name: self._facts.get(name) for name in ("version", "bundle")},
+            "version": __version__,
+            "bundle": self._facts.get("bundle", ""),
             "status": [bit.name for bit in StatusBit if bit in status and bit.name],
             "plc_alive": parts.link.plc_alive,
             "plc_trouble": parts.link.trouble,
