@@ -17,6 +17,7 @@ from radar_edge.errors import RadarEdgeError
 COMMANDS = (
     "synth",
     "record",
+    "register",
     "dataset",
     "train",
     "evaluate",

@@ -1,6 +1,7 @@
 """Configuration files as frozen models: units in the names, every fault at once, nothing repaired."""
 
 from radar_edge.config.base import Config, load_config, validate
+from radar_edge.config.edit import set_block
 from radar_edge.config.line import (
     AravisCamera,
     Band,
@@ -25,6 +26,7 @@ from radar_edge.config.plc import (
     PortConfig,
     TriggerConfig,
 )
+from radar_edge.config.registration import Registration, registration_faults
 
 __all__ = [
     "AravisCamera",
@@ -43,11 +45,14 @@ __all__ = [
     "OpencvCamera",
     "Plc",
     "PortConfig",
+    "Registration",
     "ReplayCamera",
     "RoutingConfig",
     "SyntheticCamera",
     "TriggerConfig",
     "load_config",
+    "registration_faults",
     "resolve_paths",
+    "set_block",
     "validate",
 ]

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from radar_edge.config.base import Config
 from radar_edge.config.plc import Plc, TriggerConfig
+from radar_edge.config.registration import Registration, registration_faults
 
 
 class AnyCamera(Config):
@@ -163,6 +164,9 @@ class LineConfig(Config):
         default=4, ge=1, le=64, description="parts that may wait for the engine; one more is refused"
     )
     cameras: tuple[Camera, ...] = Field(min_length=1)
+    registration: dict[str, Registration] = Field(
+        default={}, description="modality -> how this unit's camera lies on its reference; written by `register`"
+    )
     health: HealthConfig = HealthConfig()
     routing: RoutingConfig
     plc: Plc
@@ -185,6 +189,9 @@ class LineConfig(Config):
         strangers = set(self.health.process_bands) - {camera.modality for camera in self.cameras}
         if strangers:
             raise ValueError(f"health.process_bands names modalities without a camera: {', '.join(sorted(strangers))}")
+        misfits = registration_faults(self.registration, [camera.modality for camera in self.cameras])
+        if misfits:
+            raise ValueError("; ".join(misfits))
         judged_by_ms = self.deadline_ms - self.wire_margin_ms
         if self.pair_wait_ms >= judged_by_ms:
             raise ValueError(

@@ -48,6 +48,7 @@ def open_line(
     config = follow_links(config)
     bundle = open_bundle(config.bundle, allow_unsigned=allow_unsigned)
     subsets = check_line(config, bundle)
+    preprocess = bundle.manifest.preprocess.on_unit(config.registration)
     device = None if config.device is None else open_device(config.device, bundle.sha256)
     # Before a journal is made or a camera started: a port that is not there leaves nothing behind.
     open_port(config.plc, 0).close()
@@ -56,6 +57,7 @@ def open_line(
         "bundle": bundle.sha256,
         "signed_by": bundle.signed_by,
         "engine": config.engine,
+        "registration": {name: entry.model_dump() for name, entry in config.registration.items()},
     }
     if device is not None:
         facts["plans"] = {plan.subset: (plan.precision, plan.instead_of) for plan in device.record.plans}
@@ -75,7 +77,7 @@ def open_line(
             journal=journal,
             clock=clock,
             modalities=bundle.modalities,
-            preprocess=bundle.manifest.preprocess,
+            preprocess=preprocess,
             calibrations=calibrations(config, bundle, device, subsets),
             open_engines=lambda engines: {
                 subset: wrap(engine)

@@ -24,7 +24,7 @@ def measure(config: LineConfig, rounds: int, *, allow_unsigned: bool = False) ->
     clock = MonotonicClock()
     bundle = open_bundle(config.bundle, allow_unsigned=allow_unsigned)
     subsets = check_line(config, bundle)
-    preprocess = bundle.manifest.preprocess
+    preprocess = bundle.manifest.preprocess.on_unit(config.registration)
     images = {name: sample(config, name, preprocess.modalities[name]) for name in bundle.modalities}
     before, within = [], []
     with ExitStack() as stack:
