@@ -37,6 +37,7 @@ COMMANDS = (
     "line",
     "plc",
     "run",
+    "challenge",
     "journal",
     "replay",
     "simulate",
