@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -142,12 +142,31 @@ class EvidenceConfig(Config):
     keep: Literal["rejects", "all"] = "rejects"
 
 
+class ProductConfig(Config):
+    """What one product is judged with; the path of its bundle alone will do with engine onnxruntime."""
+
+    bundle: Path
+    device: Path | None = Field(default=None, description="with engine tensorrt: the folder that `finish` wrote")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        return {"bundle": value} if isinstance(value, str) else value
+
+
+Number = Annotated[int, Field(ge=1, le=255)]
+
+
 class LineConfig(Config):
     """line.yaml: one inspection line."""
 
     schema_version: Literal[1]
     bundle: Path
     engine: Literal["onnxruntime", "tensorrt"]
+    products: dict[Number, ProductConfig] = Field(
+        default={},
+        description="the PLC's number -> bundle; none is judged until the PLC selects it. `bundle` is one of it",
+    )
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     device: Path | None = Field(default=None, description="with engine tensorrt: the folder that `finish` wrote")
     cuda: Literal["pycuda", "cuda-python"] = Field(default="pycuda", description="with engine tensorrt")
@@ -180,6 +199,7 @@ class LineConfig(Config):
             raise ValueError(
                 "device, the folder that `radar-edge finish` wrote, belongs to engine tensorrt and only to it"
             )
+        self._check_products()
         for what, names in (
             ("camera_id", [camera.camera_id for camera in self.cameras]),
             ("modality", [camera.modality for camera in self.cameras]),
@@ -205,6 +225,22 @@ class LineConfig(Config):
             raise ValueError("the driver line takes edges from its own port: say plc.trigger_pin, not trigger.port")
         return self
 
+    def _check_products(self) -> None:
+        if not self.products:
+            return
+        if self.plc.driver == "line":
+            raise ValueError("the driver line carries no commands, so it cannot select one of products")
+        if not any((one.bundle, one.device) == (self.bundle, self.device) for one in self.products.values()):
+            raise ValueError("bundle and device must be those of one of products: what other commands look at")
+        bare = [number for number, one in self.products.items() if (one.device is None) != (self.device is None)]
+        if bare:
+            raise ValueError(f"products {', '.join(map(str, bare))}: device belongs to engine tensorrt, and only to it")
+
+    def of_product(self, number: int) -> LineConfig:
+        """The line as if that product's bundle were its only one. Raises KeyError."""
+        one = self.products[number]
+        return self.model_copy(update={"bundle": one.bundle, "device": one.device, "products": {}})
+
 
 def resolve_paths(config: LineConfig, folder: Path) -> LineConfig:
     """`config` with its relative paths taken from `folder`, where line.yaml stands."""
@@ -217,6 +253,12 @@ def resolve_paths(config: LineConfig, folder: Path) -> LineConfig:
     changes = {
         "device": device,
         "bundle": folder / config.bundle,
+        "products": {
+            number: ProductConfig(
+                bundle=folder / one.bundle, device=None if one.device is None else folder / one.device
+            )
+            for number, one in config.products.items()
+        },
         "cameras": cameras,
         "journal": journal,
         "evidence": evidence,

@@ -119,6 +119,7 @@ class Line:
             },
             "pids": parts.cameras.pids,
             "restarts": parts.cameras.restarts,
+            "product": self._stations.changeover.active,
             "engine": engine.slug if engine else None,
             "frames_dropped": self._stations.gathering.frames_dropped,
             "evidence_not_kept": None if parts.evidence is None else parts.evidence.not_kept,
