@@ -27,6 +27,9 @@ def register(app: typer.Typer) -> None:
             Path | None,
             typer.Option(help="Judge known-bad parts from this folder: <modality>/<name>, or a data set's."),
         ] = None,
+        product: Annotated[
+            int | None, typer.Option(help="With --images: the number of a product in line.yaml; default: `bundle`.")
+        ] = None,
         allow_unsigned: Annotated[
             bool, typer.Option("--allow-unsigned", help="With --images: take a bundle that nobody trusted has signed.")
         ] = False,
@@ -37,10 +40,20 @@ def register(app: typer.Typer) -> None:
         The result is appended to JOURNAL.challenges.jsonl beside the line's journal.
         """
         from radar_edge.config import LineConfig, load_config, resolve_paths
-        from radar_edge.errors import ShortfallError
+        from radar_edge.errors import ShortfallError, UsageError
         from radar_edge.runtime.challenge import challenges_file, keep, read_challenges
 
         config = resolve_paths(load_config(LineConfig, line), line.parent)
+        if product is not None:
+            if product not in config.products or images is None:
+                raise UsageError(
+                    "this product cannot be challenged so",
+                    found=product,
+                    wanted="--images and one of products "
+                    + (", ".join(map(str, config.products)) or "(there are none)"),
+                    next_step="on a running line the PLC selects the product",
+                )
+            config = config.of_product(product)
         path = challenges_file(config.journal.path)
         read_challenges(path)
         made = watched(config, parts, timeout_s) if images is None else judged(config, images, allow_unsigned)
@@ -80,7 +93,7 @@ def watched(config: LineConfig, count: int, timeout_s: float) -> Challenge:
             "it was given up" if given_up else "the line ended" if watch.ended else f"no part came for {timeout_s:g} s"
         )
         trouble = f"{len(attempts)} of {count} parts came: {why}"
-    return Challenge("line", count, tuple(attempts), trouble, {"run": watch.run, "bundle": watch.facts.get("bundle")})
+    return Challenge("line", count, tuple(attempts), trouble, watch.judged_by())
 
 
 def judged(config: LineConfig, folder: Path, allow_unsigned: bool) -> Challenge:

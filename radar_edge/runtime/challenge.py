@@ -25,7 +25,7 @@ from typing import Any
 from radar_edge.clock import NS_PER_S, Clock
 from radar_edge.errors import StorageError, UsageError
 from radar_edge.records import Code, Reason
-from radar_edge.runtime.journal_file import read_parts_after, read_runs, wall_time
+from radar_edge.runtime.journal_file import read_events, read_parts_after, read_runs, wall_time
 from radar_edge.runtime.plc.link import DeliveryState
 
 CAUGHT = (Reason.ANOMALY.name, Reason.REVIEW.name)
@@ -97,6 +97,13 @@ class Watch:
                     return
             if self.ended or pause(LOOK_S):
                 return
+
+    def judged_by(self) -> dict[str, Any]:
+        """Run, product and bundle, as the journal has them now."""
+        changes = [e for e in read_events(self._journal) if e["run"] == self.run and e["kind"] == "product"]
+        if not changes:
+            return {"run": self.run, "bundle": self.facts.get("bundle")}
+        return {"run": self.run, "product": int(changes[-1]["subject"]), "bundle": changes[-1]["detail"]["bundle"]}
 
     @property
     def ended(self) -> bool:

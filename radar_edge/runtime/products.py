@@ -115,7 +115,7 @@ class Changeover:
                 return
             self._active, self._since_ns = number, now_ns
             self._current = number
-        self._event("product", str(number), bundle=self._products[number].bundle_sha256)
+        self._event("product", str(number), since_ns=now_ns, bundle=self._products[number].bundle_sha256)
 
     def take_reset(self) -> bool:
         """Whether the PLC asked for a reset since the last call."""
