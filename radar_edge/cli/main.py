@@ -16,6 +16,7 @@ from radar_edge.errors import RadarEdgeError
 # In the order of the work; each module has a function `register(app)`.
 COMMANDS = (
     "synth",
+    "cameras",
     "record",
     "register",
     "dataset",

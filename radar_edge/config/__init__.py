@@ -3,6 +3,7 @@
 from radar_edge.config.base import Config, load_config, validate
 from radar_edge.config.edit import set_block
 from radar_edge.config.line import (
+    OWN,
     AravisCamera,
     Band,
     Camera,
@@ -29,6 +30,7 @@ from radar_edge.config.plc import (
 from radar_edge.config.registration import Registration, registration_faults
 
 __all__ = [
+    "OWN",
     "AravisCamera",
     "AsciiConfig",
     "Band",

@@ -154,6 +154,8 @@ class ProductConfig(Config):
         return {"bundle": value} if isinstance(value, str) else value
 
 
+OWN = 0
+"""The product number of a line with one bundle."""
 Number = Annotated[int, Field(ge=1, le=255)]
 
 
@@ -235,6 +237,10 @@ class LineConfig(Config):
         bare = [number for number, one in self.products.items() if (one.device is None) != (self.device is None)]
         if bare:
             raise ValueError(f"products {', '.join(map(str, bare))}: device belongs to engine tensorrt, and only to it")
+
+    def by_product(self) -> dict[int, LineConfig]:
+        """The line as each of its products sees it; as OWN alone for a line with one bundle."""
+        return {number: self.of_product(number) for number in self.products} or {OWN: self}
 
     def of_product(self, number: int) -> LineConfig:
         """The line as if that product's bundle were its only one. Raises KeyError."""

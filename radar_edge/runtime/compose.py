@@ -11,7 +11,7 @@ from radar_edge import __version__
 from radar_edge.bundle import Bundle, open_bundle
 from radar_edge.bundle.device_record import Device, open_device
 from radar_edge.clock import Clock, MonotonicClock
-from radar_edge.config import LineConfig
+from radar_edge.config import OWN, LineConfig
 from radar_edge.errors import BundleError, ConfigError
 from radar_edge.inference.plans import open_plans
 from radar_edge.inference.runner import Runner, open_runner
@@ -26,7 +26,7 @@ from radar_edge.runtime.plc import open_link
 from radar_edge.runtime.plc.link import PlcLink, Trigger
 from radar_edge.runtime.plc.port import open_port
 from radar_edge.runtime.plc.triggers import EdgeTriggers, IntervalTriggers
-from radar_edge.runtime.products import OWN, Product, check_products
+from radar_edge.runtime.products import Product, check_products
 from radar_edge.runtime.routing import allowed_subsets
 from radar_edge.runtime.watchdog import Watchdog
 from radar_edge.scoring import Calibration
@@ -48,9 +48,9 @@ def open_line(
     clock = MonotonicClock()
     config = follow_links(config)
     bundles = {
-        number: open_bundle(one.bundle, allow_unsigned=allow_unsigned) for number, one in product_lines(config).items()
+        number: open_bundle(one.bundle, allow_unsigned=allow_unsigned) for number, one in config.by_product().items()
     }
-    products = {number: product_of(product_lines(config)[number], one, wrap) for number, one in bundles.items()}
+    products = {number: product_of(config.by_product()[number], one, wrap) for number, one in bundles.items()}
     check_products(products)
     bundle = next(iter(bundles.values()))
     # Before a journal is made or a camera started: a port that is not there leaves nothing behind.
@@ -79,11 +79,6 @@ def open_line(
         yield Line(parts, config)
 
 
-def product_lines(config: LineConfig) -> dict[int, LineConfig]:
-    """The line as each of its products sees it; products.OWN alone for a line with one bundle."""
-    return {number: config.of_product(number) for number in config.products} or {OWN: config}
-
-
 def product_of(config: LineConfig, bundle: Bundle, wrap: Wrap = lambda engine: engine) -> Product:
     """What a verified bundle judges with on this line. Raises ConfigError, BundleError."""
     subsets = check_line(config, bundle)
@@ -110,7 +105,7 @@ def facts_of(config: LineConfig, bundles: Mapping[int, Bundle]) -> dict[str, Any
     }
     if config.products:
         facts["products"] = {number: one.sha256 for number, one in bundles.items()}
-    devices = {number: one.device for number, one in product_lines(config).items() if one.device is not None}
+    devices = {number: one.device for number, one in config.by_product().items() if one.device is not None}
     plans = {
         number: {
             plan.subset: (plan.precision, plan.instead_of)

@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from radar_edge.config import OWN
 from radar_edge.errors import ConfigError
 from radar_edge.inference.runner import Runner
 from radar_edge.modality import Subset
@@ -26,8 +27,6 @@ from radar_edge.records import Reason
 from radar_edge.runtime.plc.link import Command, CommandCode, StatusBit, Trigger
 from radar_edge.scoring import Calibration
 
-OWN = 0
-"""The number of a line's own bundle, where line.yaml has no products. It is selected from the start."""
 NUMBER_SHIFT = 8
 """The selected product's number stands in the upper byte of the status register."""
 
@@ -69,7 +68,7 @@ class Changeover:
         self._products = products
         self._event = event
         self._lock = threading.Lock()
-        self._active: int | None = OWN if OWN in products else None
+        self._active: int | None = OWN if OWN in products else None  # a line's one bundle needs no selection
         self._wanted = self._active
         self._current = next(iter(products))
         self._since_ns = 0

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from radar_edge.clock import NS_PER_MS, NS_PER_S, Clock, ManualClock
-from radar_edge.config import LineConfig, ModbusSlaveConfig, validate
+from radar_edge.config import OWN, LineConfig, ModbusSlaveConfig, validate
 from radar_edge.modality import all_subsets
 from radar_edge.preprocess import ModalityPreprocess, Preprocess
 from radar_edge.records import Ne107, Verdict
@@ -32,7 +32,7 @@ from radar_edge.runtime.plc.exchange import Exchange
 from radar_edge.runtime.plc.link import Delivery, PlcLink, StatusBit, Trigger
 from radar_edge.runtime.plc.modbus_slave import Slave
 from radar_edge.runtime.plc.port import char_ns
-from radar_edge.runtime.products import OWN, Product
+from radar_edge.runtime.products import Product
 from radar_edge.runtime.stations import Stations
 from radar_edge.runtime.watchdog import Watchdog
 from radar_edge.scoring import Calibration

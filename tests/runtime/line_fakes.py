@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from radar_edge.clock import NS_PER_MS, Clock, MonotonicClock
-from radar_edge.config import LineConfig, validate
+from radar_edge.config import OWN, LineConfig, validate
 from radar_edge.inference.runner import Inference, Runner
 from radar_edge.modality import Subset, all_subsets
 from radar_edge.preprocess import ModalityPreprocess, Preprocess
@@ -24,7 +24,7 @@ from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.line_parts import LineParts
 from radar_edge.runtime.pipeline import Line
 from radar_edge.runtime.plc.link import Command, Delivery, DeliveryState, PlcLink, StatusBit, Trigger
-from radar_edge.runtime.products import OWN, Product
+from radar_edge.runtime.products import Product
 from radar_edge.runtime.watchdog import Watchdog
 from radar_edge.scoring import Calibration
 

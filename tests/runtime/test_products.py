@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from line_fakes import BAD, GOOD, MODALITIES, FakeEngine, bench, product_of, wait_until
 
-from radar_edge.config import LineConfig, validate
+from radar_edge.config import OWN, LineConfig, validate
 from radar_edge.errors import ConfigError
 from radar_edge.modality import all_subsets
 from radar_edge.records import Code, Reason
 from radar_edge.runtime.journal_file import read_events, read_parts
 from radar_edge.runtime.plc.link import Command, CommandCode, StatusBit, Trigger
-from radar_edge.runtime.products import NUMBER_SHIFT, OWN, Changeover, Product, check_products
+from radar_edge.runtime.products import NUMBER_SHIFT, Changeover, Product, check_products
 from radar_edge.simulation.bright import line_document
 
 SELECT, RESET = CommandCode.SELECT, CommandCode.RESET
