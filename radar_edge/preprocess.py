@@ -1,8 +1,8 @@
 """From a camera's image to the network's input: the single definition for training, calibration and device.
 
-crop (ROI) -> homography -> resize -> normalise. Identity by default; all of it is in the
-bundle's manifest. It does not know where images come from, and never scales an image by its own
-statistics: the absolute level of a thermal image is evidence.
+crop (ROI) -> homography -> resize -> normalise. Identity by default; all of it is in the bundle's manifest, but a
+unit's own mount (`registration` in its line.yaml) takes the place of the bundle's homography. It does not know where
+images come from, and never scales an image by its own statistics: the absolute level of a thermal image is evidence.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from radar_edge.errors import DatasetError, UsageError
+from radar_edge.config import Registration
+from radar_edge.errors import ConfigError, DatasetError, UsageError
 from radar_edge.files import write_bytes
 from radar_edge.records import Image
 
@@ -37,9 +38,16 @@ class ModalityPreprocess(BaseModel):
     homography: tuple[float, ...] | None = Field(
         default=None, description="3x3 row-major, raw pixel of this camera -> pixel of the reference view"
     )
+    view: tuple[int, int] | None = Field(default=None, description="with homography: the view's height and width")
     median_channel: float | None = Field(
         default=None, description="adds a channel (raw - median of the frame) / this scale; never rescaled per frame"
     )
+
+    @model_validator(mode="after")
+    def _homography_has_a_view(self) -> ModalityPreprocess:
+        if (self.homography is None) != (self.view is None):
+            raise ValueError("homography and view go together")
+        return self
 
     @property
     def input_channels(self) -> int:
@@ -57,24 +65,60 @@ class Preprocess(BaseModel):
         """Network inputs `[1, C, H, W]` of the given images. Raises UsageError for an unexpected image."""
         return {name: preprocess_image(self.modalities[name], image, name)[None] for name, image in images.items()}
 
+    def on_unit(self, registration: Mapping[str, Registration]) -> Preprocess:
+        """With a unit's own registrations in the place of those of the training images' mount.
+
+        Raises ConfigError for a modality that was trained as its camera gave it: moving its pixels now would show
+        the network what it has never seen.
+        """
+        untrained = [name for name in registration if self.modalities[name].homography is None]
+        if untrained:
+            raise ConfigError(
+                "line.yaml registers a modality that the bundle was trained on without",
+                found=", ".join(untrained),
+                wanted="a bundle whose data set has the registration of its own mount in dataset.yaml",
+                next_step="train again on such a data set, or take the block out of line.yaml",
+            )
+        moved = {
+            name: self.modalities[name].model_copy(update={"homography": entry.homography, "view": entry.view})
+            for name, entry in registration.items()
+        }
+        return Preprocess(modalities={**self.modalities, **moved})
+
 
 def preprocess_image(spec: ModalityPreprocess, image: Image, name: str = "image") -> Tensor:
     """`[H, W]` or `[H, W, C]` raw counts -> `[C', h, w]` float32. Raises UsageError if depth or channels differ."""
     check_image(spec, image, name)
-    pixels = image
-    if spec.crop is not None:
-        top, left, height, width = spec.crop
-        pixels = pixels[top : top + height, left : left + width]
-    if spec.homography is not None:
-        matrix = np.asarray(spec.homography, np.float64).reshape(3, 3)
-        pixels = cv2.warpPerspective(pixels, matrix, (pixels.shape[1], pixels.shape[0]))  # type: ignore[assignment]
-    planes = np.atleast_3d(resize(pixels, spec.height, spec.width)).astype(np.float32).transpose(2, 0, 1)
+    planes = np.atleast_3d(resize(placed(spec, image), spec.height, spec.width)).astype(np.float32).transpose(2, 0, 1)
     shape = (-1, 1, 1)
     scaled = (planes - np.reshape(spec.offset, shape)) / np.reshape(spec.scale, shape)
     if spec.median_channel is not None:
         local = (planes.mean(axis=0) - np.median(planes)) / spec.median_channel
         scaled = np.concatenate([scaled, local[None]])
     return np.ascontiguousarray(scaled, dtype=np.float32)
+
+
+def placed(spec: ModalityPreprocess, image: Image) -> Image:
+    """The part of `image` that the network sees, in the reference view where there is one."""
+    pixels = image
+    top, left = 0, 0
+    if spec.crop is not None:
+        top, left, height, width = spec.crop
+        pixels = pixels[top : top + height, left : left + width]
+    if spec.homography is not None and spec.view is not None:
+        pixels = warp(pixels, np.reshape(spec.homography, (3, 3)) @ shift(left, top), spec.view)
+    return pixels
+
+
+def shift(x: float, y: float) -> npt.NDArray[np.float64]:
+    """The homography that moves a pixel by (x, y)."""
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)
+
+
+def warp(image: Image, homography: npt.NDArray[np.float64], view: tuple[int, int]) -> Image:
+    """`image` in a view of (height, width). Beyond its edge its last pixels go on: zero would read as deep frost."""
+    height, width = view
+    return cv2.warpPerspective(image, homography, (width, height), borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
 
 
 def check_image(spec: ModalityPreprocess, image: Image, name: str) -> None:

@@ -44,6 +44,7 @@ class Reason(IntEnum):
     RESTART = 15
     STOPPED = 16
     BUSY = 17
+    CHANGEOVER = 18
 
 
 class HealthState(str, Enum):

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "radar_edge"
 LAYERS = (
     ("errors", "modality", "records", "config", "clock", "files"),
     ("preprocess", "scoring", "bundle", "targets"),
-    ("inference", "data"),
+    ("inference", "data", "registration"),
     ("models",),
     ("evaluation",),
     ("training", "export", "runtime", "device"),
@@ -26,7 +26,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 EXCEPTIONS = {("export", "training"), ("device", "export")}
 RUNTIME_MAY_IMPORT = set(LAYERS[0]) | set(LAYERS[1]) | {"inference", "runtime"}
 HEAVY = {"torch", "onnx", "onnx_graphsurgeon", "sklearn", "scipy", "matplotlib"}
-ON_DEVICE = (*LAYERS[0], *LAYERS[1], "inference", "runtime", "device", "web")
+ON_DEVICE = (*LAYERS[0], *LAYERS[1], "inference", "registration", "runtime", "device", "web")
 
 
 def imports(path: Path) -> list[tuple[str, str]]:

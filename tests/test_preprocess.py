@@ -36,7 +36,8 @@ def test_crop_and_homography_move_pixels() -> None:
     image[20, 30] = 60000
     cropped = preprocess_image(TIR.model_copy(update={"crop": (16, 16, 32, 32)}), image)
     assert np.unravel_index(cropped.argmax(), cropped.shape) == (0, 4, 14)
-    moved = preprocess_image(TIR.model_copy(update={"homography": (1, 0, -16, 0, 1, -16, 0, 0, 1)}), image[:48, :48])
+    there = {"homography": (1, 0, -16, 0, 1, -16, 0, 0, 1), "view": (48, 48)}
+    moved = preprocess_image(TIR.model_copy(update=there), image[:48, :48])
     assert np.unravel_index(moved.argmax(), moved.shape)[1:] == (2, 9)
 
 

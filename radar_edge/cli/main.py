@@ -16,7 +16,9 @@ from radar_edge.errors import RadarEdgeError
 # In the order of the work; each module has a function `register(app)`.
 COMMANDS = (
     "synth",
+    "cameras",
     "record",
+    "register",
     "dataset",
     "train",
     "evaluate",
@@ -36,6 +38,7 @@ COMMANDS = (
     "line",
     "plc",
     "run",
+    "challenge",
     "journal",
     "replay",
     "simulate",

@@ -23,6 +23,9 @@ def register(app: typer.Typer) -> None:
         bundle: Annotated[Path, typer.Option("--bundle", help="The bundle that judges again.")],
         evidence: Annotated[Path, typer.Option("--evidence", help="The folder of kept frames.")],
         engine: Annotated[str, typer.Option(help="The back end.")] = "onnxruntime",
+        product: Annotated[
+            int | None, typer.Option(help="Of a line with products: the number of the bundle's, in line.yaml.")
+        ] = None,
         precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
         json: JsonOption = False,
     ) -> None:
@@ -32,11 +35,13 @@ def register(app: typer.Typer) -> None:
         from radar_edge.bundle import open_bundle
         from radar_edge.errors import ShortfallError
         from radar_edge.inference.runner import open_runner
-        from radar_edge.runtime.journal_file import read_parts
-        from radar_edge.runtime.rejudge import kept_parts, rejudge
+        from radar_edge.runtime.journal_file import read_events, read_parts, read_runs
+        from radar_edge.runtime.rejudge import kept_parts, of_product, rejudge
 
         opened = open_bundle(bundle)
-        kept, rows = kept_parts(evidence), read_parts(path)
+        kept = kept_parts(evidence)
+        runs = {row["run"]: row["facts"] for row in read_runs(path)}
+        rows = of_product(read_parts(path), read_events(path), runs, product)
         with ExitStack() as stack:
             engines = {
                 subset: stack.enter_context(
@@ -44,7 +49,7 @@ def register(app: typer.Typer) -> None:
                 )
                 for subset in opened.subsets
             }
-            found = list(rejudge(rows, kept, opened, engines, precision))
+            found = list(rejudge(rows, kept, opened, engines, precision, runs))
         other = [one for one in found if one.differs]
         for one in other[:SHOWN]:
             say(text_of(one))

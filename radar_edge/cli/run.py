@@ -77,6 +77,8 @@ class News:
         facts = {f"camera {name}": f"{c['state']} ({c['cause']})" for name, c in state["cameras"].items()}
         facts["status"] = " ".join(state["status"]).lower() or "not ready"
         facts["PLC"] = "alive" if state["plc_alive"] else "silent"
+        if state.get("product") or "PRODUCT" in state["status"]:
+            facts["product"] = str(state["product"] or "none selected")
         if state["engine"]:
             facts["engine"] = state["engine"]
         facts.update({f"drift {slug}": drift["state"] for slug, drift in state.get("drift", {}).items()})

@@ -1,7 +1,9 @@
 """Configuration files as frozen models: units in the names, every fault at once, nothing repaired."""
 
 from radar_edge.config.base import Config, load_config, validate
+from radar_edge.config.edit import set_block
 from radar_edge.config.line import (
+    OWN,
     AravisCamera,
     Band,
     Camera,
@@ -26,9 +28,11 @@ from radar_edge.config.plc import (
     PortConfig,
     TriggerConfig,
 )
+from radar_edge.config.registration import Registration, registration_faults
 from radar_edge.config.telemetry import MqttConfig, resolve_mqtt
 
 __all__ = [
+    "OWN",
     "AravisCamera",
     "AsciiConfig",
     "Band",
@@ -47,12 +51,15 @@ __all__ = [
     "PageConfig",
     "Plc",
     "PortConfig",
+    "Registration",
     "ReplayCamera",
     "RoutingConfig",
     "SyntheticCamera",
     "TriggerConfig",
     "load_config",
+    "registration_faults",
     "resolve_mqtt",
     "resolve_paths",
+    "set_block",
     "validate",
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from radar_edge.config.base import Config
 from radar_edge.config.page import PageConfig
 from radar_edge.config.plc import Plc, TriggerConfig
+from radar_edge.config.registration import Registration, registration_faults
 from radar_edge.config.telemetry import MqttConfig, resolve_mqtt
 
 
@@ -145,12 +146,33 @@ class EvidenceConfig(Config):
     keep: Literal["rejects", "all"] = Field(default="rejects", description="rejects: every part that did not pass")
 
 
+class ProductConfig(Config):
+    """What one product is judged with; the path of its bundle alone will do with engine onnxruntime."""
+
+    bundle: Path
+    device: Path | None = Field(default=None, description="with engine tensorrt: the folder that `finish` wrote")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        return {"bundle": value} if isinstance(value, str) else value
+
+
+OWN = 0
+"""The product number of a line with one bundle."""
+Number = Annotated[int, Field(ge=1, le=255)]
+
+
 class LineConfig(Config):
     """line.yaml: one inspection line."""
 
     schema_version: Literal[1]
     bundle: Path = Field(description="the folder that `build-engines` wrote")
     engine: Literal["onnxruntime", "tensorrt"] = Field(description="named, never guessed and never replaced")
+    products: dict[Number, ProductConfig] = Field(
+        default={},
+        description="the PLC's number -> bundle; none is judged until the PLC selects it. `bundle` is one of it",
+    )
     precision: Literal["fp32", "fp16", "int8"] = Field(default="fp32", description="of every subset's engine")
     device: Path | None = Field(default=None, description="with engine tensorrt: the folder that `finish` wrote")
     cuda: Literal["pycuda", "cuda-python"] = Field(default="pycuda", description="with engine tensorrt")
@@ -167,6 +189,9 @@ class LineConfig(Config):
         default=4, ge=1, le=64, description="parts that may wait for the engine; one more is refused"
     )
     cameras: tuple[Camera, ...] = Field(min_length=1, description="one a modality")
+    registration: dict[str, Registration] = Field(
+        default={}, description="modality -> how this unit's camera lies on its reference; written by `register`"
+    )
     health: HealthConfig = HealthConfig()
     routing: RoutingConfig
     plc: Plc
@@ -182,6 +207,7 @@ class LineConfig(Config):
             raise ValueError(
                 "device, the folder that `radar-edge finish` wrote, belongs to engine tensorrt and only to it"
             )
+        self._check_products()
         for what, names in (
             ("camera_id", [camera.camera_id for camera in self.cameras]),
             ("modality", [camera.modality for camera in self.cameras]),
@@ -191,6 +217,9 @@ class LineConfig(Config):
         strangers = set(self.health.process_bands) - {camera.modality for camera in self.cameras}
         if strangers:
             raise ValueError(f"health.process_bands names modalities without a camera: {', '.join(sorted(strangers))}")
+        misfits = registration_faults(self.registration, [camera.modality for camera in self.cameras])
+        if misfits:
+            raise ValueError("; ".join(misfits))
         judged_by_ms = self.deadline_ms - self.wire_margin_ms
         if self.pair_wait_ms >= judged_by_ms:
             raise ValueError(
@@ -203,6 +232,26 @@ class LineConfig(Config):
         if self.plc.driver == "line" and self.trigger.port is not None:
             raise ValueError("the driver line takes edges from its own port: say plc.trigger_pin, not trigger.port")
         return self
+
+    def _check_products(self) -> None:
+        if not self.products:
+            return
+        if self.plc.driver == "line":
+            raise ValueError("the driver line carries no commands, so it cannot select one of products")
+        if not any((one.bundle, one.device) == (self.bundle, self.device) for one in self.products.values()):
+            raise ValueError("bundle and device must be those of one of products: what other commands look at")
+        bare = [number for number, one in self.products.items() if (one.device is None) != (self.device is None)]
+        if bare:
+            raise ValueError(f"products {', '.join(map(str, bare))}: device belongs to engine tensorrt, and only to it")
+
+    def by_product(self) -> dict[int, LineConfig]:
+        """The line as each of its products sees it; as OWN alone for a line with one bundle."""
+        return {number: self.of_product(number) for number in self.products} or {OWN: self}
+
+    def of_product(self, number: int) -> LineConfig:
+        """The line as if that product's bundle were its only one. Raises KeyError."""
+        one = self.products[number]
+        return self.model_copy(update={"bundle": one.bundle, "device": one.device, "products": {}})
 
 
 def resolve_paths(config: LineConfig, folder: Path) -> LineConfig:
@@ -221,6 +270,12 @@ def resolve_paths(config: LineConfig, folder: Path) -> LineConfig:
         "mqtt": None if config.mqtt is None else resolve_mqtt(config.mqtt, folder),
         "device": device,
         "bundle": folder / config.bundle,
+        "products": {
+            number: ProductConfig(
+                bundle=folder / one.bundle, device=None if one.device is None else folder / one.device
+            )
+            for number, one in config.products.items()
+        },
         "cameras": cameras,
         "journal": journal,
         "evidence": evidence,

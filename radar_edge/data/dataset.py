@@ -48,8 +48,15 @@ def fit_preprocess(dataset: Dataset, size_px: int) -> Preprocess:
             height=size_px,
             width=size_px,
             **scaling(pixels, dataset.declared.get(name)),
+            **moving(dataset, name),
         )
     return Preprocess(modalities=modalities)
+
+
+def moving(dataset: Dataset, name: str) -> dict[str, Any]:
+    """How the modality is moved onto its reference, as dataset.yaml says; nothing without a registration."""
+    entry = dataset.registration.get(name)
+    return {} if entry is None else {"homography": entry.homography, "view": entry.view}
 
 
 def of_kind(path: Path, spec: ModalitySpec, name: str) -> Image:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from radar_edge.config import Config
+from radar_edge.config import Config, Registration
 from radar_edge.records import Image
 
 DECLARED, LEARNED = "was declared", "is what train/good has"
@@ -36,9 +36,10 @@ class DeclaredModality(Config):
 
 
 class DatasetFile(Config):
-    """dataset.yaml: the modalities in the model's order."""
+    """dataset.yaml: the modalities in the model's order, and how the cameras that took the images lay on each other."""
 
-    modalities: dict[str, DeclaredModality]
+    modalities: dict[str, DeclaredModality] = Field(default={})
+    registration: dict[str, Registration] = Field(default={})
 
 
 def describe(image: Image) -> ModalitySpec:

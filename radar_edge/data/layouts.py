@@ -5,7 +5,8 @@ modality's size, `gt_<modality>/` = mask of what that modality shows. A part may
 beside the splits:
 
     samples.csv    see data.rows; a group never lies in two splits
-    dataset.yaml   modalities: {tir: {bit_depth: 16, channels: 1, unit: ..., scale: ..., offset: ...}, ...} in order
+    dataset.yaml   modalities: {tir: {bit_depth: 16, channels: 1, unit: ..., scale: ..., offset: ...}, ...} in order;
+                   registration: {tir: ...} of the mount that took the images, see config.registration
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from radar_edge.config import load_config
+from radar_edge.config import Registration, load_config, registration_faults
 from radar_edge.data.kinds import DatasetFile, DeclaredModality, ModalitySpec, describe, kind_of
 from radar_edge.data.rows import FILE, KNOWN, Row, read_rows
 from radar_edge.errors import ConfigError, DatasetError, UsageError
@@ -62,6 +63,7 @@ class Dataset:
     specs: Mapping[str, ModalitySpec]
     samples: tuple[Sample, ...]
     declared: Mapping[str, DeclaredModality] = field(default_factory=dict)
+    registration: Mapping[str, Registration] = field(default_factory=dict)
 
     def select(self, split: str, good: bool | None = None) -> tuple[Sample, ...]:
         """The samples of one split: all, the good ones, or the defective ones."""
@@ -77,6 +79,7 @@ class Layout:
     declared: Mapping[str, DeclaredModality]
     samples: tuple[Sample, ...]
     faults: tuple[str, ...]
+    registration: Mapping[str, Registration] = field(default_factory=dict)
 
 
 def index(root: Path) -> Dataset:
@@ -94,7 +97,7 @@ def index(root: Path) -> Dataset:
             faults=shortened(faults),
             next_step=f"mend them; `radar-edge dataset check {root}` lists every one",
         )
-    return Dataset(root, layout.modalities, specs, layout.samples, layout.declared)
+    return Dataset(root, layout.modalities, specs, layout.samples, layout.declared, layout.registration)
 
 
 def new_good_parts(root: Path, modalities: tuple[str, ...]) -> tuple[Sample, ...]:
@@ -142,24 +145,42 @@ def survey(root: Path) -> Layout:
     if not any(modality_folders(folder) for folder in folders):
         check_root(root)
     faults: list[str] = []
-    declared = read_declared(root, faults)
-    modalities = find_modalities(root, declared, folders, faults)
+    said = read_dataset_file(root, faults)
+    modalities = find_modalities(root, said.modalities, folders, faults)
+    faults += [f"dataset.yaml: {fault}" for fault in registration_faults(said.registration, modalities)]
     rows = read_rows(root, modalities, faults)
     samples = tuple(s for folder in folders for s in class_samples(root, folder, modalities, rows, faults))
     known = {sample.key for sample in samples}
     faults += [f"{FILE}: {key} has no image" for key in rows if key not in known]
     if rows:
         faults += [f"{s.key} has no row in {FILE}" for s in samples if s.key not in rows]
-    return Layout(root, modalities, declared, samples, tuple(faults + split_groups(samples)))
+    faults += moved_masks(samples, modalities, said.registration)
+    faults += split_groups(samples)
+    return Layout(root, modalities, said.modalities, samples, tuple(faults), said.registration)
 
 
-def read_declared(root: Path, faults: list[str]) -> dict[str, DeclaredModality]:
+def read_dataset_file(root: Path, faults: list[str]) -> DatasetFile:
     path = root / "dataset.yaml"
     try:
-        return load_config(DatasetFile, path).modalities if path.exists() else {}
+        return load_config(DatasetFile, path) if path.exists() else DatasetFile()
     except ConfigError as error:
         faults += [f"dataset.yaml: {fault}" for fault in error.faults or [f"{error.problem}: {error.found}"]]
-        return {}
+        return DatasetFile()
+
+
+def moved_masks(
+    samples: Iterable[Sample], modalities: Sequence[str], registration: Mapping[str, Registration]
+) -> list[str]:
+    """A fault for each modality whose masks would not lie on its images once these are moved onto the reference's."""
+    masked = {name for sample in samples for name in sample.masks}
+    if any(sample.mask is not None for sample in samples):
+        masked.add(modalities[0])  # gt is drawn on the first modality's image
+    return [
+        f"{name} is registered, and there are masks drawn on its images: draw them in gt/ on {modalities[0]}'s, "
+        f"which must be the reference"
+        for name in modalities
+        if name in masked and name in registration
+    ]
 
 
 def find_modalities(

@@ -104,9 +104,11 @@ def same_version(module: str, package: str) -> bool:
 
 def line(board: Board, config: LineConfig) -> list[Finding]:
     """What this line.yaml (with paths as they are to be used) needs of the machine."""
-    found = [bundle(config.bundle)]
-    if config.device is not None:
-        found.append(plans(board, config.bundle, config.device))
+    found = []
+    for one in config.by_product().values():
+        found.append(bundle(one.bundle))
+        if one.device is not None:
+            found.append(plans(board, one.bundle, one.device))
     kinds = {camera.backend for camera in config.cameras}
     if "aravis" in kinds:
         listed = board.output("arv-tool")

@@ -12,7 +12,7 @@ from radar_edge import __version__
 from radar_edge.bundle import Bundle, open_bundle
 from radar_edge.bundle.device_record import Device, open_device
 from radar_edge.clock import Clock, MonotonicClock
-from radar_edge.config import LineConfig
+from radar_edge.config import OWN, LineConfig
 from radar_edge.errors import BundleError, ConfigError
 from radar_edge.inference.plans import open_plans
 from radar_edge.inference.runner import Runner, open_runner
@@ -28,6 +28,7 @@ from radar_edge.runtime.plc import open_link
 from radar_edge.runtime.plc.link import PlcLink, Trigger
 from radar_edge.runtime.plc.port import open_port
 from radar_edge.runtime.plc.triggers import EdgeTriggers, IntervalTriggers
+from radar_edge.runtime.products import Product, check_products
 from radar_edge.runtime.routing import allowed_subsets
 from radar_edge.runtime.watchdog import Watchdog
 from radar_edge.scoring import Calibration
@@ -54,19 +55,15 @@ def open_line(
     """
     clock = MonotonicClock()
     config = follow_links(config)
-    bundle = open_bundle(config.bundle, allow_unsigned=allow_unsigned)
-    subsets = check_line(config, bundle)
-    device = None if config.device is None else open_device(config.device, bundle.sha256)
+    bundles = {
+        number: open_bundle(one.bundle, allow_unsigned=allow_unsigned) for number, one in config.by_product().items()
+    }
+    products = {number: product_of(config.by_product()[number], one, wrap) for number, one in bundles.items()}
+    check_products(products)
+    bundle = next(iter(bundles.values()))
     # Before a journal is made or a camera started: a port that is not there leaves nothing behind.
     open_port(config.plc, 0).close()
-    facts: dict[str, Any] = {
-        "version": __version__,
-        "bundle": bundle.sha256,
-        "signed_by": bundle.signed_by,
-        "engine": config.engine,
-    }
-    if device is not None:
-        facts["plans"] = {plan.subset: (plan.precision, plan.instead_of) for plan in device.record.plans}
+    facts = facts_of(config, bundles)
     with ExitStack() as stack:
         kept = config.journal
         journal = stack.enter_context(
@@ -75,10 +72,7 @@ def open_line(
         if journal.parts_closed:
             journal.event("restart", parts_closed=journal.parts_closed)
         cameras = stack.enter_context(open_cameras(config.cameras, clock, child))
-        judged_by = calibrations(config, bundle, device, subsets)
-        feed = None
-        if feed_to is not None:
-            feed = stack.enter_context(Feed(feed_to, bundle.manifest.preprocess, judged_by, clock))
+        feed = None if feed_to is None else stack.enter_context(Feed(feed_to, clock))
         link = stack.enter_context(open_link(config.plc, clock))
         parts = LineParts(
             link=link,
@@ -87,12 +81,7 @@ def open_line(
             journal=journal,
             clock=clock,
             modalities=bundle.modalities,
-            preprocess=bundle.manifest.preprocess,
-            calibrations=judged_by,
-            open_engines=lambda engines: {
-                subset: wrap(engine)
-                for subset, engine in open_engines(engines, config, bundle, subsets, device).items()
-            },
+            products=products,
             watchdog=Watchdog(os.environ, clock),
             evidence=None if config.evidence is None else stack.enter_context(Evidence(config.evidence, journal.run)),
             feed=feed,
@@ -100,10 +89,55 @@ def open_line(
         yield Line(parts, config, facts)
 
 
+def product_of(config: LineConfig, bundle: Bundle, wrap: Wrap = lambda engine: engine) -> Product:
+    """What a verified bundle judges with on this line. Raises ConfigError, BundleError."""
+    subsets = check_line(config, bundle)
+    device = None if config.device is None else open_device(config.device, bundle.sha256)
+    return Product(
+        preprocess=bundle.manifest.preprocess.on_unit(config.registration),
+        calibrations=calibrations(config, bundle, device, subsets),
+        open_engines=lambda stack: {
+            subset: wrap(engine) for subset, engine in open_engines(stack, config, bundle, subsets, device).items()
+        },
+        bundle_sha256=bundle.sha256,
+    )
+
+
+def facts_of(config: LineConfig, bundles: Mapping[int, Bundle]) -> dict[str, Any]:
+    """What the journal keeps of a run."""
+    bundle = next(iter(bundles.values()))
+    facts: dict[str, Any] = {
+        "version": __version__,
+        "bundle": bundle.sha256,
+        "signed_by": bundle.signed_by,
+        "engine": config.engine,
+        "registration": {name: entry.model_dump() for name, entry in config.registration.items()},
+    }
+    if config.products:
+        facts["products"] = {number: one.sha256 for number, one in bundles.items()}
+    devices = {number: one.device for number, one in config.by_product().items() if one.device is not None}
+    plans = {
+        number: {
+            plan.subset: (plan.precision, plan.instead_of)
+            for plan in open_device(device, bundles[number].sha256).record.plans
+        }
+        for number, device in devices.items()
+    }
+    if plans:
+        facts["plans"] = plans if config.products else plans[OWN]
+    return facts
+
+
 def follow_links(config: LineConfig) -> LineConfig:
     """Bundle and plans by where they really are: a deployment may let `current` lead elsewhere at any moment."""
     device = None if config.device is None else config.device.resolve()
-    return config.model_copy(update={"bundle": config.bundle.resolve(), "device": device})
+    products = {
+        number: one.model_copy(
+            update={"bundle": one.bundle.resolve(), "device": None if one.device is None else one.device.resolve()}
+        )
+        for number, one in config.products.items()
+    }
+    return config.model_copy(update={"bundle": config.bundle.resolve(), "device": device, "products": products})
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from radar_edge.records import Reason, Verdict
 from radar_edge.runtime.gathering import Gathering
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.plc.link import PlcLink, Trigger
+from radar_edge.runtime.products import Changeover
 from radar_edge.runtime.slot import Slot, SlotTable
 from radar_edge.runtime.tally import Tally
 
@@ -43,6 +44,7 @@ class Desk:
         wire_form: WireForm,
         queue_depth: int,
         clock: Clock,
+        changeover: Changeover,
     ) -> None:
         self._link = link
         self._wait_trigger = wait_trigger
@@ -52,6 +54,7 @@ class Desk:
         self._journal = journal
         self._wire_form = wire_form
         self._clock = clock
+        self._changeover = changeover
         self._recent: OrderedDict[int, int] = OrderedDict()  # trigger id -> part
         self._deliveries = threading.Lock()
         self._refusing: Reason | None = None
@@ -68,12 +71,19 @@ class Desk:
     def turn(self) -> None:
         """Wait for a trigger, 20 ms at most, and do what is due."""
         trigger = self._wait_trigger(self._idle_s())
+        self._obey()
         if trigger is not None:
             self._accept(trigger)
         for slot in self._slots.overdue(self._clock.now_ns()):
             self.refuse(slot, Reason.DEADLINE)
         self.note_deliveries()
         self._note_plc()
+
+    def _obey(self) -> None:
+        """The PLC's commands, before the trigger that came after them."""
+        for command in self._link.take_commands():
+            if self._changeover.take(command):
+                self.refuse_open(Reason.CHANGEOVER)
 
     def _idle_s(self) -> float:
         deadline_ns = self._slots.next_deadline_ns()
@@ -88,7 +98,8 @@ class Desk:
             return
         self._journal.open_part(slot.part, trigger)
         stale = None if trigger.fresh else Reason.RESTART
-        reason = self._refusing or stale or (Reason.BUSY if self._queue.full() else None)
+        busy = Reason.BUSY if self._queue.full() else None
+        reason = self._refusing or stale or self._changeover.refusal(trigger) or busy
         if reason is not None:
             self.refuse(slot, reason)
             return

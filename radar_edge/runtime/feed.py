@@ -23,12 +23,10 @@ from typing import Any
 import cv2
 
 from radar_edge.clock import NS_PER_S, Clock
-from radar_edge.modality import Subset
-from radar_edge.preprocess import Preprocess
 from radar_edge.records import Frame, Verdict
 from radar_edge.runtime.crew import Crew
 from radar_edge.runtime.pictures import heat_png, jpeg
-from radar_edge.scoring import Calibration
+from radar_edge.runtime.products import Product
 
 PICTURE_EVERY_NS = NS_PER_S // 3
 MOST_BYTES = 180_000
@@ -43,18 +41,15 @@ class _Glimpse:
     verdict: Verdict
     frames: Mapping[str, Frame]
     anomaly_map: Any
+    product: Product
 
 
 class Feed:
     """The line's end. Its methods may be called from any thread and never block."""
 
-    def __init__(
-        self, address: Path, preprocess: Preprocess, calibrations: Mapping[Subset, Calibration], clock: Clock
-    ) -> None:
+    def __init__(self, address: Path, clock: Clock) -> None:
         """`address` is the socket that the reader has bound, or will."""
         self._address = str(address)
-        self._preprocess = preprocess
-        self._calibrations = calibrations
         self._clock = clock
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -68,14 +63,16 @@ class Feed:
     def state(self, document: Mapping[str, Any]) -> None:
         self._send({"kind": "state", "state": document})
 
-    def offer(self, part: int, verdict: Verdict, frames: Mapping[str, Frame], anomaly_map: Any) -> None:
+    def offer(
+        self, part: int, verdict: Verdict, frames: Mapping[str, Frame], anomaly_map: Any, product: Product
+    ) -> None:
         """Show this part, unless another was shown a moment ago. `anomaly_map`: `[..., H, W]`, None without one."""
         now_ns = self._clock.now_ns()
         if now_ns - self._last_ns < PICTURE_EVERY_NS or not frames:
             return
         self._last_ns = now_ns
         with self._wanted:
-            self._glimpse = _Glimpse(part, verdict, frames, anomaly_map)
+            self._glimpse = _Glimpse(part, verdict, frames, anomaly_map, product)
             self._wanted.notify()
 
     def _loop(self) -> None:
@@ -93,11 +90,11 @@ class Feed:
         head = {"part": glimpse.part, "code": glimpse.verdict.code.name}
         try:
             for name, frame in glimpse.frames.items():
-                data = jpeg(frame.image, self._preprocess.modalities[name])
+                data = jpeg(frame.image, glimpse.product.preprocess.modalities[name])
                 self._send({**head, "kind": "image", "modality": name, "camera": frame.camera_id}, data)
             subset = glimpse.verdict.subset
             if glimpse.anomaly_map is not None and subset is not None:
-                heat = heat_png(glimpse.anomaly_map, self._calibrations[subset])
+                heat = heat_png(glimpse.anomaly_map, glimpse.product.calibrations[subset])
                 self._send({**head, "kind": "heat", "subset": subset.slug, "modalities": list(subset)}, heat)
         except (ValueError, cv2.error):  # a picture of an odd kind costs the picture
             self.dropped += 1

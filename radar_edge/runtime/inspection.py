@@ -17,6 +17,7 @@ from radar_edge.runtime.desk import Desk
 from radar_edge.runtime.gathering import Gathering
 from radar_edge.runtime.inspector import Inspector
 from radar_edge.runtime.line_parts import LineParts
+from radar_edge.runtime.products import Changeover, Product
 from radar_edge.runtime.score_drift import DriftWatch
 from radar_edge.runtime.slot import Slot
 from radar_edge.runtime.standing import Standing
@@ -37,37 +38,57 @@ class Inspection:
         gathering: Gathering,
         desk: Desk,
         standing: Standing,
+        changeover: Changeover,
         engines: ExitStack,
     ) -> None:
-        """Opens and warms every engine, then tells `standing`."""
+        """Opens and warms every engine of every product, then tells `standing`."""
         self._parts = parts
         self._gathering = gathering
         self._desk = desk
         self._standing = standing
+        self._changeover = changeover
         self._faults = 0
         self.engine: Subset | None = None
         """The engine of the last verdict."""
-        self.drift = DriftWatch(parts.calibrations)
-        opened = parts.open_engines(engines)
+        self._drifts = {number: DriftWatch(product.calibrations) for number, product in parts.products.items()}
+        self._inspectors = {number: self._open(product, config, engines) for number, product in parts.products.items()}
+        self._number = changeover.active or next(iter(self._inspectors))
+        self._inspector = self._inspectors[self._number]
+        standing.warm(self._inspector)
+
+    def _open(self, product: Product, config: LineConfig, engines: ExitStack) -> Inspector:
+        opened = product.open_engines(engines)
         for engine in opened.values():
             engine.warm_up()
-        self._inspector = Inspector(
+        return Inspector(
             opened,
-            parts.calibrations,
-            parts.preprocess,
-            parts.modalities,
+            product.calibrations,
+            product.preprocess,
+            self._parts.modalities,
             config.routing,
-            parts.clock,
+            self._parts.clock,
             round(config.max_skew_ms * NS_PER_MS),
         )
-        standing.warm(self._inspector)
 
     def turn(self, wait_s: float) -> None:
         """Beat, wait so long for a part, and judge it."""
         self._standing.beat()
+        self._change()
         slot = self._desk.next_slot(wait_s)
         if slot is not None:
             self._judge(slot)
+
+    def _change(self) -> None:
+        """What the PLC commanded: another product, or a reset of what stands latched."""
+        number = self._changeover.due()
+        if number is not None:
+            self._number, self._inspector = number, self._inspectors[number]
+            self._inspector.reset()
+            self._standing.warm(self._inspector)
+            self._changeover.in_place(number, self._parts.clock.now_ns())
+        if self._changeover.take_reset():
+            self._inspector.reset()
+            self._faults = 0
 
     def _judge(self, slot: Slot) -> None:
         parts = self._parts
@@ -85,7 +106,8 @@ class Inspection:
             parts.evidence.offer(slot.part, frames, passed=verdict.code is Code.PASS)
         if parts.feed is not None:
             said = self._inspector.last
-            parts.feed.offer(slot.part, verdict, frames, None if said is None else said.anomaly_map)
+            product = parts.products[self._number]
+            parts.feed.offer(slot.part, verdict, frames, None if said is None else said.anomaly_map, product)
         if verdict.subset is not None and verdict.subset != self.engine:
             former = self.engine.slug if self.engine else None
             self.engine = verdict.subset
@@ -107,8 +129,13 @@ class Inspection:
         self._faults = 0
         return verdict
 
+    @property
+    def drift(self) -> DriftWatch:
+        """Of the product whose engines are in place."""
+        return self._drifts[self._number]
+
     def _note_drift(self, found: Verdict) -> None:
-        news = self.drift.judged(found)
+        news = self.drift.judged(found, self._number)
         if news is not None and found.subset is not None:
             self._parts.journal.event("drift", found.subset.slug, **news)
 

@@ -87,6 +87,10 @@ class Inspector:
         """Whether no more degraded part is judged until complete ones came."""
         return self._run.over
 
+    def reset(self) -> None:
+        """Forget the run of degraded parts, and with it the stop that it may have led to."""
+        self._run = DegradedRun(self._policy)
+
     def _fitting(self, frames: Mapping[str, Frame]) -> list[str]:
         """The modalities whose frame is of the kind that the model was trained with; another kind is not judged."""
         fitting = []

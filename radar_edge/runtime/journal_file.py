@@ -98,11 +98,22 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     return _read(path, "SELECT * FROM events ORDER BY id", ("detail",))
 
 
-def _read(path: Path, sql: str, documents: tuple[str, ...]) -> list[dict[str, Any]]:
+def read_runs(path: Path) -> list[dict[str, Any]]:
+    """Every run, oldest first; `ended_at` is None while it goes on, and after a crash. Raises StorageError."""
+    return _read(path, "SELECT * FROM runs ORDER BY run", ("facts",))
+
+
+def read_parts_after(path: Path, run: int, part: int) -> list[dict[str, Any]]:
+    """The parts of one run that came after `part`, oldest first. Raises StorageError."""
+    sql = "SELECT * FROM parts WHERE run = ? AND part > ? ORDER BY part"
+    return _read(path, sql, ("contributions", "latency_ms"), (run, part))
+
+
+def _read(path: Path, sql: str, documents: tuple[str, ...], values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             db.row_factory = sqlite3.Row
-            rows = [dict(row) for row in db.execute(sql)]
+            rows = [dict(row) for row in db.execute(sql, values)]
     except sqlite3.Error as error:
         raise unusable(path, error) from error
     for row in rows:

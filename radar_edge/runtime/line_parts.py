@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from radar_edge.clock import Clock
-from radar_edge.inference.runner import Runner
-from radar_edge.modality import Subset
-from radar_edge.preprocess import Preprocess
 from radar_edge.runtime.capture.seam import CameraSet
 from radar_edge.runtime.evidence import Evidence
 from radar_edge.runtime.feed import Feed
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.plc.link import PlcLink, Trigger
+from radar_edge.runtime.products import Product
 from radar_edge.runtime.watchdog import Watchdog
-from radar_edge.scoring import Calibration
 
 
 @dataclass(frozen=True)
@@ -31,11 +27,8 @@ class LineParts:
     clock: Clock
     modalities: tuple[str, ...]
     """The model's, in its order."""
-    preprocess: Preprocess
-    calibrations: Mapping[Subset, Calibration]
-    """Of every Subset that may judge."""
-    open_engines: Callable[[ExitStack], Mapping[Subset, Runner]]
-    """Called once by the thread that will use the engines; they are closed with the stack."""
+    products: Mapping[int, Product]
+    """By the PLC's number for it; of a line with one bundle products.OWN alone. Their cameras are the same."""
     watchdog: Watchdog
     """Told of every round of the inspection, once the engines are warm."""
     evidence: Evidence | None = None

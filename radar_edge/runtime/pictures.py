@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from radar_edge.preprocess import ModalityPreprocess
+from radar_edge.preprocess import ModalityPreprocess, placed
 from radar_edge.records import Image
 from radar_edge.scoring import Calibration
 
@@ -24,11 +24,7 @@ Bytes8 = npt.NDArray[np.uint8]
 
 def jpeg(image: Image, spec: ModalityPreprocess) -> bytes:
     """`image` `[H, W]` or `[H, W, 3]` as people see it, cut as the model sees it; a thermal one white-hot."""
-    pixels = image
-    if spec.crop is not None:
-        top, left, height, width = spec.crop
-        pixels = pixels[top : top + height, left : left + width]
-    shown = window(shrink(pixels, SIDE_PX), spec)
+    shown = window(shrink(placed(spec, image), SIDE_PX), spec)
     if shown.ndim == 3:
         shown = np.ascontiguousarray(shown[..., 2::-1])
     ok, data = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])

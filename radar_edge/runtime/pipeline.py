@@ -130,6 +130,7 @@ class Line:
             "cameras": {report.camera_id: camera_state(report, now_ns) for report in reports.values()},
             "pids": parts.cameras.pids,
             "restarts": parts.cameras.restarts,
+            "product": self._stations.changeover.active,
             "engine": engine.slug if engine else None,
             "frames_dropped": self._stations.gathering.frames_dropped,
             "evidence_not_kept": None if parts.evidence is None else parts.evidence.not_kept,

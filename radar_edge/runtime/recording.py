@@ -13,12 +13,13 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from radar_edge.clock import NS_PER_MS, Clock
 from radar_edge.errors import CameraError, UsageError
 from radar_edge.files import write_text
 from radar_edge.preprocess import write_png
-from radar_edge.records import Frame
+from radar_edge.records import Frame, Image
 from radar_edge.runtime.capture.seam import CameraSet
 from radar_edge.runtime.journal_file import wall_time
 from radar_edge.runtime.pairing import Pairing, together
@@ -38,6 +39,24 @@ class Target:
     split: str
     cls: str
     lot: str
+
+
+class Sink(Protocol):
+    """Where recorded parts go."""
+
+    def add(self, frames: Mapping[str, Frame]) -> str:
+        """Take the frames of a part; its name."""
+
+
+class Kept:
+    """Parts kept in memory: a few, to look at."""
+
+    def __init__(self) -> None:
+        self.images: list[dict[str, Image]] = []
+
+    def add(self, frames: Mapping[str, Frame]) -> str:
+        self.images.append({name: frame.image for name, frame in frames.items()})
+        return str(len(self.images))
 
 
 class Folder:
@@ -90,7 +109,7 @@ class Timing:
 def record(
     cameras: CameraSet,
     modalities: tuple[str, ...],
-    folder: Folder,
+    sink: Sink,
     count: int,
     timing: Timing,
     clock: Clock,
@@ -123,7 +142,7 @@ def record(
                 )
             continue
         in_row = 0
-        name = folder.add(frames)
+        name = sink.add(frames)
         written += 1
         told(written, missed, name)
     return written, missed

@@ -6,16 +6,17 @@ and the code that the score means at the bundle's threshold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from radar_edge.bundle import Bundle
+from radar_edge.config import Registration
 from radar_edge.errors import DatasetError, UsageError
 from radar_edge.inference.runner import Runner
 from radar_edge.modality import Subset, subset_from_slug
-from radar_edge.preprocess import read_image
+from radar_edge.preprocess import Preprocess, read_image
 from radar_edge.runtime.evidence import parts_of
 from radar_edge.runtime.inspector import VERDICTS
 from radar_edge.scoring import Calibration, image_score
@@ -57,18 +58,21 @@ def rejudge(
     bundle: Bundle,
     engines: Mapping[Subset, Runner],
     precision: str,
+    runs: Mapping[int, Mapping[str, Any]],
 ) -> Iterator[Again]:
     """Every journalled part that an engine judged and whose frames were kept, in the journal's order.
 
-    Raises DatasetError for a kept frame that cannot be read.
+    `runs` are the facts of each run: the frames are registered as they were then. Raises DatasetError for a kept
+    frame that cannot be read.
     """
+    preprocess = {run: preprocess_of(bundle, facts) for run, facts in runs.items()}
     for row in rows:
         folder = kept.get((row["run"], row["part"]))
         if folder is None or row["subset"] is None or row["score"] is None:
             continue
         subset = subset_from_slug(row["subset"], bundle.modalities)
         calibration = bundle.engine(subset, precision).calibration
-        score = image_score(engines[subset].infer(inputs_of(folder, subset, bundle)).anomaly_map)
+        score = image_score(engines[subset].infer(inputs_of(folder, subset, preprocess[row["run"]])).anomaly_map)
         code, _ = VERDICTS[calibration.band(score)]
         yield Again(
             run=row["run"],
@@ -83,13 +87,50 @@ def rejudge(
         )
 
 
-def inputs_of(folder: Path, subset: Subset, bundle: Bundle) -> Any:
+def preprocess_of(bundle: Bundle, facts: Mapping[str, Any]) -> Preprocess:
+    """With the registration of the unit in that run."""
+    said = facts.get("registration") or {}
+    return bundle.manifest.preprocess.on_unit(
+        {name: Registration.model_validate(entry) for name, entry in said.items()}
+    )
+
+
+def of_product(
+    rows: Sequence[dict[str, Any]],
+    events: Sequence[Mapping[str, Any]],
+    runs: Mapping[int, Mapping[str, Any]],
+    number: int | None,
+) -> list[dict[str, Any]]:
+    """The parts of one product. Raises UsageError if a run had several products and none is named."""
+    several = {run for run, facts in runs.items() if facts.get("products")}
+    if number is None:
+        if several:
+            raise UsageError(
+                "this journal holds parts of several products",
+                wanted="the number of the product that the bundle is for",
+                next_step="name it with --product",
+            )
+        return list(rows)
+    since: dict[int, list[tuple[int, int]]] = {}
+    for event in events:
+        if event["kind"] == "product":
+            since.setdefault(event["run"], []).append((event["detail"]["since_ns"], int(event["subject"])))
+    return [row for row in rows if selected(since.get(row["run"], []), row["received_ns"]) == number]
+
+
+def selected(since: Sequence[tuple[int, int]], at_ns: int) -> int | None:
+    """The product that stood there at a time; `since` has the changes in order."""
+    before = [number for from_ns, number in since if from_ns <= at_ns]
+    return before[-1] if before else None
+
+
+def inputs_of(folder: Path, subset: Subset, preprocess: Preprocess) -> Any:
     missing = [name for name in subset if not (folder / f"{name}.png").is_file()]
     if missing:
         raise DatasetError(
             f"{folder} lacks the frame of {', '.join(missing)}", next_step="its engine cannot judge again"
         )
-    return bundle.manifest.preprocess({name: read_image(folder / f"{name}.png") for name in subset})
+    return preprocess({name: read_image(folder / f"{name}.png") for name in subset})
 
 
 def judged_code(row: Mapping[str, Any]) -> str | None:

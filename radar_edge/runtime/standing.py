@@ -17,6 +17,7 @@ from radar_edge.runtime.gathering import Gathering
 from radar_edge.runtime.inspector import Inspector
 from radar_edge.runtime.line_parts import LineParts
 from radar_edge.runtime.plc.link import StatusBit
+from radar_edge.runtime.products import Changeover
 from radar_edge.runtime.routing import route
 from radar_edge.scoring import Calibration
 
@@ -31,12 +32,19 @@ class Standing:
     """How the line stands now. `failed` tells whether one of its threads or its journal has ended with an error."""
 
     def __init__(
-        self, parts: LineParts, config: LineConfig, gathering: Gathering, desk: Desk, failed: Callable[[], bool]
+        self,
+        parts: LineParts,
+        config: LineConfig,
+        gathering: Gathering,
+        desk: Desk,
+        changeover: Changeover,
+        failed: Callable[[], bool],
     ) -> None:
         self._parts = parts
         self._config = config
         self._gathering = gathering
         self._desk = desk
+        self._changeover = changeover
         self._failed = failed
         self._inspector: Inspector | None = None
         self._warm_ns = 0
@@ -44,9 +52,9 @@ class Standing:
         self.ending = False
 
     def warm(self, inspector: Inspector) -> None:
-        """All engines have run once."""
+        """All engines have run once, and `inspector` is to judge."""
         self._inspector = inspector
-        self._warm_ns = self._parts.clock.now_ns()
+        self._warm_ns = self._warm_ns or self._parts.clock.now_ns()
 
     def beat(self) -> None:
         """Called by the inspection, every round."""
@@ -59,10 +67,12 @@ class Standing:
         self._parts.link.beat(status, self._ne107())
 
     def status(self) -> StatusBit:
-        status = StatusBit(0)
+        status = self._changeover.status()
         reports = self._gathering.reports
         usable = [name for name, report in reports.items() if report.usable]
-        way = route(usable, reports, self._config.routing, list(self._parts.calibrations), self._parts.modalities)
+        way = route(
+            usable, reports, self._config.routing, list(self._changeover.current.calibrations), self._parts.modalities
+        )
         stopped = way.degraded and self._inspector is not None and self._inspector.stopped
         if self._ready(usable, may_judge=way.subset is not None and not stopped):
             status |= StatusBit.READY
@@ -78,6 +88,8 @@ class Standing:
 
     def _ready(self, usable: Sequence[str], *, may_judge: bool) -> bool:
         if self._inspector is None or self.ending or self._failed() or not may_judge or self.journal_dead():
+            return False
+        if self._changeover.active is None:
             return False
         waited_ns = self._parts.clock.now_ns() - self._warm_ns
         self._was_ready = self._was_ready or len(usable) == len(self._config.cameras) or waited_ns > START_WAIT_NS

@@ -21,6 +21,7 @@ from radar_edge.runtime.gathering import Gathering
 from radar_edge.runtime.health import CameraHealth, period_ns
 from radar_edge.runtime.inspection import Inspection
 from radar_edge.runtime.line_parts import LineParts
+from radar_edge.runtime.products import Changeover
 from radar_edge.runtime.slot import SlotTable
 from radar_edge.runtime.standing import Standing, wire_form
 
@@ -31,6 +32,7 @@ class Stations:
     def __init__(self, parts: LineParts, config: LineConfig, failed: Callable[[], bool] = lambda: False) -> None:
         self._parts = parts
         self._config = config
+        self.changeover = Changeover(parts.products, parts.journal.event)
         self.gathering = Gathering(round(config.pair_wait_ms * NS_PER_MS), config.queue_depth + 2, parts.clock)
         self.desk = Desk(
             parts.link,
@@ -39,11 +41,12 @@ class Stations:
             self.gathering,
             SlotTable(round(config.deadline_ms * NS_PER_MS), round(config.wire_margin_ms * NS_PER_MS)),
             parts.journal,
-            lambda verdict: wire_form(verdict, parts.calibrations, parts.modalities),
+            lambda verdict: wire_form(verdict, self.changeover.current.calibrations, parts.modalities),
             config.queue_depth,
             parts.clock,
+            self.changeover,
         )
-        self.standing = Standing(parts, config, self.gathering, self.desk, failed)
+        self.standing = Standing(parts, config, self.gathering, self.desk, self.changeover, failed)
 
     def open_watch(self) -> CameraWatch:
         """The capture's station, whose cameras count as starting now."""
@@ -62,10 +65,10 @@ class Stations:
         return CameraWatch(parts.cameras, health, self.gathering.offer, parts.journal.event, parts.clock)
 
     def _expected(self, camera: Camera) -> Expected:
-        spec = self._parts.preprocess.modalities[camera.modality]
+        spec = self.changeover.current.preprocess.modalities[camera.modality]
         band = self._config.health.process_bands.get(camera.modality)
         return Expected(spec.channels, spec.bit_depth, band, round(camera.ffc_max_ms * NS_PER_MS))
 
     def open_inspection(self, engines: ExitStack) -> Inspection:
         """The inspection's station with warm engines, which `engines` closes."""
-        return Inspection(self._parts, self._config, self.gathering, self.desk, self.standing, engines)
+        return Inspection(self._parts, self._config, self.gathering, self.desk, self.standing, self.changeover, engines)

@@ -21,6 +21,7 @@ from radar_edge.bundle import (
     Parity,
     create_key,
     engine_file,
+    load_signer,
     new_bundle,
     reference_file,
 )
@@ -92,10 +93,11 @@ def add_references(writer: BundleWriter, subsets: Sequence[Subset]) -> None:
 
 
 def write_bundle(folder: Path, keys: Path, calibration: Calibration = CALIBRATION) -> None:
-    """A bundle of every Subset at fp32, signed with a new key in `keys`."""
+    """A bundle of every Subset at fp32, signed with the key in `keys`, which is made if there is none."""
     subsets = all_subsets(MODALITIES)
     digest = "0" * 64
-    with new_bundle(folder, create_key(keys)) as writer:
+    signer = load_signer(keys) if keys.exists() else create_key(keys)
+    with new_bundle(folder, signer) as writer:
         for subset in subsets:
             writer.add(engine_file(subset.slug, "fp32"), engine_bytes(subset))
         add_references(writer, subsets)

@@ -5,7 +5,7 @@
 It talks through pymodbus and imports nothing of radar_edge.runtime, so that no mistake of ours is made on both ends.
 It waits for READY, announces parts on a fixed period, looks about every 10 ms, and writes one JSON line a part;
 the last line on stdout is the summary (PlcProgram.summary, polls,
-poll_errors, seconds). Faults: late, lost and damaged replies, acknowledges of the verdict before, a restart.
+poll_errors, commands, seconds). Faults: late, lost and damaged replies, acknowledges of the verdict before, a restart.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ class Plc:
         self._announced = 0
         self._unwritten: deque[int] = deque()
         self._written: list[int] = []
+        self._commands: list[tuple[int, int, int]] = sorted(options.command)
+        self._unsaid: deque[tuple[int, int]] = deque()
+        self._said: list[dict[str, int]] = []
+        self._due_commands(0)
         self._wake = asyncio.Event()
         self.stopping = asyncio.Event()
 
@@ -70,9 +74,10 @@ class Plc:
             await self._pause()
         belt.cancel()
         await self._last_write()
-        counts = {"polls": self._wire.polls, "poll_errors": self._wire.errors}
+        counts: dict[str, Any] = {"polls": self._wire.polls, "poll_errors": self._wire.errors}
         programs = [*self._before, self._program]
         summary = {name: sum(p.summary()[name] for p in programs) for name in self._program.summary()}
+        counts["commands"] = self._said
         return {**summary, **counts, "seconds": round(time.monotonic() - began_s, 3)}
 
     async def _wait_ready(self) -> None:
@@ -92,11 +97,18 @@ class Plc:
             await asyncio.sleep(max(began_s + number * self._period_s - time.monotonic(), 0.0))
             if number and number == self._options.restart_after:
                 self._restart()
+            self._due_commands(number)
             trigger_id = (self._start_id - 1 + number) % 65535 + 1  # ids wrap 65535 -> 1
             self._program.announce(trigger_id, time.monotonic_ns())
             self._unwritten.append(trigger_id)
             self._announced += 1
             self._wake.set()
+
+    def _due_commands(self, announced: int) -> None:
+        """The operator changes over, or resets, once so many parts are announced."""
+        while self._commands and self._commands[0][0] <= announced:
+            _, command, product = self._commands.pop(0)
+            self._unsaid.append((command, product))
 
     def _done(self) -> bool:
         return self._announced == self._parts and self._program.open_parts + self._program.on_belt == 0
@@ -121,7 +133,13 @@ class Plc:
         await self._write_changes()
 
     async def _write_changes(self) -> bool:
-        """Each id in turn while its part is open, then the state as it is. False if the wire failed."""
+        """Commands, each id in turn while its part is open, then the state as it is. False if the wire failed."""
+        while self._unsaid:
+            command, product = self._unsaid[0]
+            if not await self._wire.write_command(command, product):
+                return False
+            self._unsaid.popleft()
+            self._said.append({"command": command, "product": product, "told_ns": time.monotonic_ns()})
         while self._unwritten:
             if self._program.is_open(self._unwritten[0]) and not await self._write(self._unwritten[0]):
                 return False
@@ -156,6 +174,14 @@ def trigger_id(text: str) -> int:
     return number
 
 
+def command_at(text: str) -> tuple[int, int, int]:
+    """PARTS:COMMAND:PRODUCT as numbers."""
+    numbers = tuple(int(word) for word in text.split(":"))
+    if len(numbers) != 3 or not all(0 <= number <= 65535 for number in numbers):
+        raise argparse.ArgumentTypeError("a command is PARTS:COMMAND:PRODUCT, such as 0:2:1")
+    return numbers[0], numbers[1], numbers[2]
+
+
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="radar_edge.simulation.plc", description=(__doc__ or "").splitlines()[0])
     add = options.add_argument
@@ -179,6 +205,13 @@ def parser() -> argparse.ArgumentParser:
     add("--damage-every", type=int, default=0, help="fault: each n-th message of the PLC is damaged")
     add("--stale-ack", action="store_true", help="fault: the PLC acknowledges the verdict before")
     add("--restart-after", type=int, default=0, help="fault: the PLC restarts after so many parts")
+    add(
+        "--command",
+        type=command_at,
+        action="append",
+        default=[],
+        help="PARTS:COMMAND:PRODUCT: after so many parts write this command (1 reset, 2 select) and product number",
+    )
     add("--ready-timeout-s", type=float, default=60.0, help="how long to wait for READY")
     return options
 

@@ -18,6 +18,8 @@ DRAIN_S = 0.05
 """Silence kept after a failed request, so that its late answer cannot pass for the next one's."""
 READ_INPUTS, WRITE_MANY, READ_HOLDING = 4, 16, 3
 HOLDING = 5
+COMMAND = 3
+"""Offset of the command; the product's number follows it."""
 
 
 class PlcPort(Protocol):
@@ -33,6 +35,9 @@ class PlcPort(Protocol):
 
     async def write_holding(self, values: list[int]) -> bool:
         """Offer the PLC's registers 0 to 2; False if the wire failed."""
+
+    async def write_command(self, command: int, product: int) -> bool:
+        """Offer the PLC's registers 3 and 4; False if the wire failed."""
 
     async def close(self) -> None: ...
 
@@ -99,8 +104,13 @@ class MasterPort:
         return list(answer.registers)
 
     async def write_holding(self, values: list[int]) -> bool:
-        base = self._holding_base
-        answer = await self._ask(self._client.write_registers(base, values, device_id=self._unit), WRITE_MANY)
+        return await self._write(self._holding_base, values)
+
+    async def write_command(self, command: int, product: int) -> bool:
+        return await self._write(self._holding_base + COMMAND, [command, product])
+
+    async def _write(self, address: int, values: list[int]) -> bool:
+        answer = await self._ask(self._client.write_registers(address, values, device_id=self._unit), WRITE_MANY)
         return answer is not None
 
     async def _ask(self, request: Awaitable[Any], function: int) -> Any:
@@ -162,6 +172,10 @@ class SlavePort:
 
     async def write_holding(self, values: list[int]) -> bool:
         self._ours[: len(values)] = values
+        return True
+
+    async def write_command(self, command: int, product: int) -> bool:
+        self._ours[COMMAND:HOLDING] = [command, product]
         return True
 
     async def close(self) -> None:

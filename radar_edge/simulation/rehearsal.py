@@ -166,9 +166,10 @@ def rehearse(
 
 
 def _document(config: LineConfig, folder: Path, port: str) -> dict[str, Any]:
-    """The line as it is, but for its port and its journal."""
+    """The line as it is, but for its port and its journal, and for products: the one that `bundle` names is run."""
     document = config.model_dump(mode="json", exclude_unset=True)
     document["plc"] = {**document["plc"], "port": port}
+    document.pop("products", None)
     document["plc"].pop("usb_serial", None)
     document["journal"] = {**document["journal"], "path": str(folder / "journal.sqlite")}
     return document

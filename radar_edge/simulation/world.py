@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from radar_edge.clock import NS_PER_MS, NS_PER_S, Clock, ManualClock
-from radar_edge.config import LineConfig, ModbusSlaveConfig, validate
+from radar_edge.config import OWN, LineConfig, ModbusSlaveConfig, validate
 from radar_edge.modality import all_subsets
 from radar_edge.preprocess import ModalityPreprocess, Preprocess
 from radar_edge.records import Ne107, Verdict
@@ -32,6 +32,7 @@ from radar_edge.runtime.plc.exchange import Exchange
 from radar_edge.runtime.plc.link import Delivery, PlcLink, StatusBit, Trigger
 from radar_edge.runtime.plc.modbus_slave import Slave
 from radar_edge.runtime.plc.port import char_ns
+from radar_edge.runtime.products import Product
 from radar_edge.runtime.stations import Stations
 from radar_edge.runtime.watchdog import Watchdog
 from radar_edge.scoring import Calibration
@@ -175,12 +176,17 @@ class World:
             journal=journal,
             clock=self.clock,
             modalities=MODALITIES,
+            products={OWN: self._product()},
+            watchdog=Watchdog(os.environ, self.clock),
+        )
+
+    def _product(self) -> Product:
+        return Product(
             preprocess=Preprocess(modalities=dict.fromkeys(MODALITIES, SPEC)),
             calibrations=dict.fromkeys(all_subsets(MODALITIES), CALIBRATION),
             open_engines=lambda _stack: {
                 subset: WorldEngine(subset, self._is_bad, self._engine_runs) for subset in all_subsets(MODALITIES)
             },
-            watchdog=Watchdog(os.environ, self.clock),
         )
 
     def tick(self) -> None:

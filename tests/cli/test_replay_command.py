@@ -93,3 +93,27 @@ def test_a_folder_without_frames_is_said(place: Path, tmp_path: Path) -> None:
     )
     assert isinstance(result.exception, UsageError)
     assert "evidence.folder" in str(result.exception)
+
+
+def test_a_line_with_products_is_judged_again_product_by_product(place: Path) -> None:
+    changed = place / "products.sqlite"
+    with Journal(changed, MonotonicClock(), {"products": {"1": "a", "2": "b"}}) as journal:
+        for part, number in ((1, 1), (2, 2), (3, 2)):
+            journal.event("product", str(number), since_ns=part * 100, bundle="a")
+            journal.open_part(part, Trigger(part, part * 100 + 50))
+            journal.intent(part, Verdict(part, Code.PASS, Reason.GOOD, subset=BOTH, score=9.0, threshold=0.5), 1.0)
+
+    def parts(*more: str) -> Any:
+        arguments = [
+            str(changed),
+            "--bundle",
+            str(place / "bundle"),
+            "--evidence",
+            str(place / "kept"),
+            *more,
+            "--json",
+        ]
+        return CliRunner().invoke(app, arguments)
+
+    assert [last_json(parts("--product", number))["parts"] for number in ("1", "2", "3")] == [1, 2, 0]
+    assert isinstance(parts().exception, UsageError)

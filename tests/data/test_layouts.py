@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -200,3 +201,15 @@ def test_many_faults_are_shortened_and_counted(tmp_path: Path) -> None:
         index(tmp_path)
     assert len(caught.value.faults) == 21
     assert caught.value.faults[-1] == "and 30 more"
+
+
+def test_registration_of_what_is_not_there_and_masks_that_would_not_move_along(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    entry = {"reference": "rgb", "homography": [1, 0, 0, 0, 1, 0, 0, 0, 1], "view": [32, 32]}
+    (tmp_path / "dataset.yaml").write_text(
+        json.dumps({"registration": {"depth": entry, "rgb": {**entry, "reference": "tir"}}})
+    )
+    with pytest.raises(DatasetError) as refused:
+        index(tmp_path)
+    assert "registration names depth" in str(refused.value)
+    assert "rgb is registered, and there are masks drawn on its images" in str(refused.value)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from radar_edge.clock import NS_PER_MS, Clock, MonotonicClock
-from radar_edge.config import LineConfig, validate
+from radar_edge.config import OWN, LineConfig, validate
 from radar_edge.inference.runner import Inference, Runner
 from radar_edge.modality import Subset, all_subsets
 from radar_edge.preprocess import ModalityPreprocess, Preprocess
@@ -23,7 +23,8 @@ from radar_edge.runtime.capture.seam import CameraSet, Heartbeat
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.line_parts import LineParts
 from radar_edge.runtime.pipeline import Line
-from radar_edge.runtime.plc.link import Delivery, DeliveryState, PlcLink, StatusBit, Trigger
+from radar_edge.runtime.plc.link import Command, Delivery, DeliveryState, PlcLink, StatusBit, Trigger
+from radar_edge.runtime.products import Product
 from radar_edge.runtime.watchdog import Watchdog
 from radar_edge.scoring import Calibration
 
@@ -45,6 +46,7 @@ class FakeLink(PlcLink):
         self._wake = threading.Condition()
         self._triggers: list[Trigger] = []
         self._deliveries: list[Delivery] = []
+        self._commands: list[Command] = []
         self.published: list[tuple[Verdict, int]] = []
         """Each verdict with its time."""
         self.wire: list[tuple[int, int]] = []
@@ -58,6 +60,15 @@ class FakeLink(PlcLink):
             self.announced_ns[trigger_id] = trigger.received_ns
             self._triggers.append(trigger)
             self._wake.notify()
+
+    def command(self, code: int, product: int = 0) -> None:
+        with self._wake:
+            self._commands.append(Command(code, product, self._clock.now_ns()))
+
+    def take_commands(self) -> list[Command]:
+        with self._wake:
+            taken, self._commands = self._commands, []
+            return taken
 
     def wait_trigger(self, timeout_s: float) -> Trigger | None:
         with self._wake:
@@ -249,12 +260,23 @@ def wait_until(what: Callable[[], bool], timeout_s: float = 10) -> None:
         time.sleep(0.005)
 
 
+def product_of(engines: Mapping[Subset, Runner], bundle_sha256: str = "") -> Product:
+    """A product that these engines judge."""
+    return Product(
+        preprocess=Preprocess(modalities=dict.fromkeys(MODALITIES, SPEC)),
+        calibrations=dict.fromkeys(engines, CALIBRATION),
+        open_engines=lambda _stack: engines,
+        bundle_sha256=bundle_sha256,
+    )
+
+
 @contextmanager
 def bench(
     folder: Path,
     *,
     logit: Callable[[int], float] = lambda _part: GOOD,
     answer: Answer = lambda _modality, trigger_id: [(5.0, trigger_id)],
+    products: Mapping[int, Product] | None = None,
     **changes: object,
 ):
     """A running Bench that is READY; stopped when the block ends."""
@@ -271,15 +293,14 @@ def bench(
             journal=journal,
             clock=clock,
             modalities=MODALITIES,
-            preprocess=Preprocess(modalities=dict.fromkeys(MODALITIES, SPEC)),
-            calibrations=dict.fromkeys(engines, CALIBRATION),
-            open_engines=lambda _stack: engines,
+            products=products or {OWN: product_of(engines)},
             watchdog=Watchdog(os.environ, clock),
         )
         made = Bench(Line(parts, config), link, cameras, journal, engines)
         made.start()
         try:
-            made.wait_ready()
+            if products is None:
+                made.wait_ready()
             yield made
         finally:
             made.stop()

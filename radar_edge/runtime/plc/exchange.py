@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from radar_edge.records import Code, Ne107, Reason, Verdict
-from radar_edge.runtime.plc.link import Delivery, DeliveryState, StatusBit, Trigger
+from radar_edge.runtime.plc.link import Command, CommandCode, Delivery, DeliveryState, StatusBit, Trigger
 from radar_edge.runtime.plc.registers import (
     HOLDING_COUNT,
     Condition,
@@ -59,6 +59,8 @@ class Exchange:
         self._stale_acknowledge: int | None = None
         self._plc_beat_ns: int | None = None
         self._deliveries: list[Delivery] = []
+        self._command = (0, 0)
+        self._commands: list[Command] = []
 
     def publish(self, verdict: Verdict, *, wire_score: int, subset_bits: int, deadline_ns: int, now_ns: int) -> None:
         """Queue a verdict; it is shown at once if nothing is in its way."""
@@ -119,6 +121,7 @@ class Exchange:
         beat_before = self._holding[Holding.HEARTBEAT]
         self._holding[start : start + len(values)] = values
         self._mark_stale(start, len(values))
+        self._note_command(now_ns)
         if self._holding[Holding.HEARTBEAT] != beat_before:
             self._plc_beat_ns = now_ns
         if start <= Holding.ACKNOWLEDGED < start + len(values):
@@ -162,6 +165,20 @@ class Exchange:
     def take_deliveries(self) -> list[Delivery]:
         taken, self._deliveries = self._deliveries, []
         return taken
+
+    def take_commands(self) -> list[Command]:
+        taken, self._commands = self._commands, []
+        return taken
+
+    def _note_command(self, now_ns: int) -> None:
+        """A command counts once, when register 3 or 4 changes while it stands there: many PLCs write them every
+        cycle. One that stands there at the first contact counts too, for a selection is still what the PLC wants."""
+        said = (self._holding[Holding.COMMAND], self._holding[Holding.PRODUCT])
+        code, product = said
+        again = code == CommandCode.RESET == self._command[0]
+        if said != self._command and code != CommandCode.NONE and not again:
+            self._commands.append(Command(code, product, now_ns))
+        self._command = said
 
     def _turn(self, now_ns: int) -> None:
         """Show the next verdict if there is one and the one before it has had its time."""

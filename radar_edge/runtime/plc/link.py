@@ -9,20 +9,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, IntFlag
+from enum import Enum, IntEnum, IntFlag
 from types import TracebackType
 
 from radar_edge.records import Code, Ne107, Verdict
 
 
 class StatusBit(IntFlag):
-    """Register 7."""
+    """Register 7, lower byte. PRODUCT: none is selected, or it is being changed. The upper byte is its number."""
 
     READY = 1
     BUSY = 2
     DEGRADED = 4
     FAULT = 8
     JOURNAL = 16
+    PRODUCT = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,23 @@ class Trigger:
     trigger_id: int
     received_ns: int
     fresh: bool = True
+
+
+class CommandCode(IntEnum):
+    """Holding register 3. SELECT means the product whose number stands in holding register 4."""
+
+    NONE = 0
+    RESET = 1
+    SELECT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the PLC wants besides verdicts. `code` may be a number that is no CommandCode."""
+
+    code: int
+    product: int
+    received_ns: int
 
 
 class DeliveryState(str, Enum):
@@ -78,6 +96,11 @@ class PlcLink(ABC):
     @abstractmethod
     def take_deliveries(self) -> list[Delivery]:
         """What became of verdicts since the last call."""
+
+    def take_commands(self) -> list[Command]:
+        """Commands since the last call, in order. One that came before a trigger is there when `wait_trigger` gives
+        that trigger. A link whose wire carries no commands has none."""
+        return []
 
     @property
     @abstractmethod

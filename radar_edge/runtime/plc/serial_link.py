@@ -19,7 +19,7 @@ from radar_edge.clock import NS_PER_MS, Clock
 from radar_edge.config import PortConfig
 from radar_edge.records import Ne107, Verdict
 from radar_edge.runtime.plc.exchange import Exchange
-from radar_edge.runtime.plc.link import Delivery, PlcLink, StatusBit, Trigger
+from radar_edge.runtime.plc.link import Command, Delivery, PlcLink, StatusBit, Trigger
 from radar_edge.runtime.plc.port import JOIN_S, PORT_FAULTS, char_ns, open_port, reopen
 
 AnyPort = TypeVar("AnyPort", bound=PortConfig)
@@ -79,6 +79,10 @@ class SerialLink(PlcLink, Generic[AnyPort]):
     def take_deliveries(self) -> list[Delivery]:
         with self._lock:
             return self._exchange.take_deliveries()
+
+    def take_commands(self) -> list[Command]:
+        with self._lock:
+            return self._exchange.take_commands()
 
     @property
     def plc_alive(self) -> bool:

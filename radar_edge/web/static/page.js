@@ -21,7 +21,8 @@ function standing(fresh, s) {
   if (!s.status.includes("READY")) {
     const causes = Object.values(s.cameras).filter((c) => !c.usable).map((c) => `${c.modality}: ${cause(c)}`);
     if (s.uptime_s < 5 && !causes.some((c) => c.includes(word("dead")))) return ["stopped", word("starting"), word("starting_why")];
-    return ["stopped", word("stopped"), [word("stopped_why"), ...causes].join(" ")];
+    const unselected = s.product === null ? [word("no_product")] : [];
+    return ["stopped", word("stopped"), [word("stopped_why"), ...unselected, ...causes].join(" ")];
   }
   if (!s.plc_alive) return ["silent", word("silent"), word("silent_why")];
   if (s.status.includes("JOURNAL")) return ["stopped", word("journal"), word("journal_why")];
@@ -113,7 +114,7 @@ function showLine(s) {
   const journal = s.journal.failing_s === null ? word("journal_ok") : word("journal_bad", duration(s.journal.failing_s));
   const rows = [[word("engine"), s.engine ? s.engine.replaceAll("_", " + ") : "–"], [word("plc"), word(s.plc_alive ? "alive" : "silent_state")],
     [word("link"), s.plc_trouble ?? word("well")], [word("journal"), journal], [word("status"), s.status.join(" ").toLowerCase() || "–"],
-    [word("uptime"), duration(s.uptime_s)]];
+    ...(s.product === 0 ? [] : [[word("product"), s.product === null ? "–" : String(s.product)]]), [word("uptime"), duration(s.uptime_s)]];
   fill(at("standing"), spoken() + JSON.stringify(rows), () => table(rows));
   const stages = Object.entries(s.latency_ms);
   fill(at("latency"), spoken() + JSON.stringify(stages), () => stages.length

@@ -31,6 +31,7 @@ const WORDS = {
     gallery_off: "No frames are kept: line.yaml has no section evidence.", no_temperatures: "This machine tells none.",
     no_drift: "Not enough parts yet.", learning: "learning", steady: "steady", watch: "watch", drift_recalibrate: "recalibrate",
     score_of: "score", threshold_of: "threshold", picture_of: "{0}, last picture", heat_of: "Heat map over {0}", bundle: "bundle",
+    product: "Product", no_product: "The PLC has selected no product.",
   },
   zh: {
     heat_map: "热图", cameras: "相机", verdicts: "判定", last_part: "最近工件", close: "关闭",
@@ -63,6 +64,7 @@ const WORDS = {
     gallery_off: "未保存图像:line.yaml 中没有 evidence 部分。", no_temperatures: "本机不提供温度。",
     no_drift: "工件尚不足。", learning: "学习中", steady: "稳定", watch: "留意", drift_recalibrate: "需重新标定",
     score_of: "分数", threshold_of: "阈值", picture_of: "{0} 最近图像", heat_of: "{0} 热图", bundle: "模型包",
+    product: "产品", no_product: "PLC 尚未选择产品。",
   },
 };
 export const LANGUAGES = Object.keys(WORDS);

@@ -418,3 +418,31 @@ def test_whatever_gets_lost_no_pass_arrives_late_and_no_sequence_changes(steps: 
     link.close(now * MS)
     told = states(link)
     assert sorted(trigger_id for trigger_id, state, _ in told if state in (SHOWN, NOT_DELIVERED)) == sorted(published)
+
+
+def commands(of: Exchange) -> list[tuple[int, int]]:
+    return [(command.code, command.product) for command in of.take_commands()]
+
+
+def test_a_command_counts_once_however_often_it_is_written() -> None:
+    to = exchange()
+    for at_ms in (0, 10, 20):
+        to.write_holding(3, [2, 7], at_ms * MS)
+    assert commands(to) == [(2, 7)]
+    to.write_holding(0, [0, 0, 1, 2, 8], 30 * MS)
+    assert commands(to) == [(2, 8)]
+    to.write_holding(3, [0, 8], 40 * MS)
+    to.write_holding(3, [1, 8], 50 * MS)
+    to.write_holding(4, [9], 60 * MS)
+    assert commands(to) == [(1, 8)]
+    to.write_holding(3, [0], 70 * MS)
+    to.write_holding(3, [1], 80 * MS)
+    assert commands(to) == [(1, 9)]
+
+
+def test_a_command_is_there_when_the_trigger_of_the_same_request_is() -> None:
+    to = exchange()
+    trigger = to.write_holding(0, [5, 0, 1, 2, 3], 10 * MS)
+    (command,) = to.take_commands()
+    assert trigger is not None
+    assert (command.code, command.product, command.received_ns) == (2, 3, trigger.received_ns)
