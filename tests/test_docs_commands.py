@@ -19,7 +19,7 @@ pytest.importorskip("torch", reason="the device trains nothing")
 
 from docs_commands import PAGES, ROOT, TUTORIAL, commands, inline, parse, steps, unknown_options
 
-SMALL = "size_px: 32\nsteps: 30\nfeatures: 8\nshared: 8\nwarm_up_steps: 2\n"
+SMALL = "size_px: 64\nsteps: 60\nfeatures: 8\nshared: 16\nbatch_size: 8\nwarm_up_steps: 5\n"
 SMALLER = {
     "radar-edge synth": "--parts 150 --size 64",
     "radar-edge train": "--config small.yaml",
