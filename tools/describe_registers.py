@@ -20,7 +20,7 @@ INPUT = {
     Input.REASON: "why: see *reason*",
     Input.SUBSET_BITS: "which modalities judged, one bit each in the order of the model",
     Input.SCORE: "0..1000; 500 = threshold; 1000 without a score",
-    Input.STATUS: "see *status bits*",
+    Input.STATUS: "lower byte: see *status bits*; upper byte: the selected product's number",
     Input.HEALTH: "modalities 1 to 4, four bits each, the first in the lowest: see *health*",
     Input.HEALTH_2: "modalities 5 to 8, likewise",
     Input.HEARTBEAT: "moved by the inspection loop; 0 = it has not begun",
@@ -30,8 +30,8 @@ HOLDING = {
     Holding.TRIGGER_ID: f"the part that is there, 1..{MAX_NUMBER}; 0 = none",
     Holding.ACKNOWLEDGED: "sequence of the last verdict that was taken",
     Holding.HEARTBEAT: "any change counts",
-    Holding.COMMAND: "0 none, 1 reset, 2 + product number to select (stored, not acted on yet)",
-    Holding.PRODUCT: "product number",
+    Holding.COMMAND: "0 none, 1 reset, 2 select the product in register 4",
+    Holding.PRODUCT: "product number, 1..255",
 }
 CODES = {
     Code.NONE: "no verdict",
@@ -53,6 +53,7 @@ REASONS = {
     Reason.RESTART: "the id stood there when the line started or the link came back",
     Reason.STOPPED: "the line is ending, `degraded` is `stop`, or `max_degraded_parts` is reached",
     Reason.BUSY: "`queue_depth` parts wait for the engine already",
+    Reason.CHANGEOVER: "no product is selected, or another was selected since its trigger",
 }
 STATUS = {
     StatusBit.READY: "engines are warm and a part would be judged",
@@ -60,6 +61,7 @@ STATUS = {
     StatusBit.DEGRADED: "a part would be judged by less than the best engine, or not at all",
     StatusBit.FAULT: "a thread or the journal has ended with an error; the line is about to end",
     StatusBit.JOURNAL: "the journal cannot be written",
+    StatusBit.PRODUCT: "no product is selected, or it is being changed",
 }
 HEALTH = {
     Ne107.NOT_FITTED: "no camera of this modality",

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from radar_edge.errors import DatasetError
+from radar_edge.preprocess import shift
 from radar_edge.records import Image
 from radar_edge.registration.estimate import Estimate, Points, corners, cover_of, fit, rms, transform
 from radar_edge.registration.structure import Floats, Matrix, correlation, covered, grey, moved, peak, structure, window
@@ -24,7 +25,8 @@ from radar_edge.registration.structure import Floats, Matrix, correlation, cover
 WORK_SIDE = 320
 """The view is looked at with so many pixels on its longer side, at most."""
 COARSE_SIDE = 96
-COARSE_PAIRS = 16
+FEW_PAIRS, MANY_PAIRS = 16, 80
+SHORT_LIST = 16
 SCALES = np.geomspace(0.5, 2.0, 25)
 TURNS_DEG = np.arange(-20.0, 21.0, 5.0)
 LEVELS = ((0.5, 2.5), (0.5, 2.0), (0.4, 1.5))
@@ -111,29 +113,38 @@ def check_pairs(pairs: Sequence[tuple[Image, Image]]) -> None:
 
 
 def coarse(stack: Stack) -> Matrix:
-    """The similarity whose correlation stands out most."""
-    width, height = stack.size
-    zoom = min(1.0, COARSE_SIDE / max(width, height))
-    small = round(width * zoom), round(height * zoom)
-    to_small = np.diag([small[0] / width, small[1] / height, 1.0])
-    taper = window(small[1], small[0])
-    count = min(COARSE_PAIRS, len(stack.moving))
-    shrunk = [
-        np.asarray(cv2.resize(a, small, interpolation=cv2.INTER_AREA), np.float32) for a in stack.reference[:count]
+    """The similarity whose correlation stands out most: of all by a few pairs, of the best of those by many."""
+    all_guesses = [
+        similarity(stack.moving[0].shape, stack.size, scale, turn_deg) for scale in SCALES for turn_deg in TURNS_DEG
     ]
-    reference = [np.fft.fft2(structure(a, 1.5) * taper) for a in shrunk]
-    best, found = -np.inf, np.eye(3)
-    for scale in SCALES:
-        for turn_deg in TURNS_DEG:
-            guess = similarity(stack.moving[0].shape, stack.size, scale, turn_deg)
-            inside = covered(stack.moving[0].shape, to_small @ guess, small, 3) * taper
-            spectra = [
-                np.fft.fft2(structure(moved(b, to_small @ guess, small), 1.5) * inside) for b in stack.moving[:count]
-            ]
-            dx, dy, z = peak(correlation(reference, spectra), (small[0] // 4, small[1] // 4))
-            if z > best:
-                best, found = z, np.array([[1, 0, dx / zoom], [0, 1, dy / zoom], [0, 0, 1]]) @ guess
-    return found
+    few = Search(stack, FEW_PAIRS)
+    short_list = sorted(all_guesses, key=lambda guess: few.shift_of(guess)[2], reverse=True)[:SHORT_LIST]
+    many = Search(stack, MANY_PAIRS)
+    found = [(many.shift_of(guess), guess) for guess in short_list]
+    (dx, dy, _), guess = max(found, key=lambda one: one[0][2])
+    return shift(dx, dy) @ guess
+
+
+class Search:
+    """Whole pictures of `count` pairs, small, held against each other under one guess after another."""
+
+    def __init__(self, stack: Stack, count: int) -> None:
+        width, height = stack.size
+        self._zoom = min(1.0, COARSE_SIDE / max(width, height))
+        self._size = round(width * self._zoom), round(height * self._zoom)
+        self._to_small = np.diag([self._size[0] / width, self._size[1] / height, 1.0])
+        self._taper = window(self._size[1], self._size[0])
+        self._moving = stack.moving[:count]
+        small = [cv2.resize(a, self._size, interpolation=cv2.INTER_AREA) for a in stack.reference[:count]]
+        self._reference = [np.fft.fft2(structure(np.asarray(a, np.float32), 1.5) * self._taper) for a in small]
+
+    def shift_of(self, guess: Matrix) -> tuple[float, float, float]:
+        """(dx, dy, z): the shift that goes best with `guess`, in pixels of the view."""
+        there = self._to_small @ guess
+        inside = covered(self._moving[0].shape, there, self._size, 3) * self._taper
+        spectra = [np.fft.fft2(structure(moved(b, there, self._size), 1.5) * inside) for b in self._moving]
+        dx, dy, z = peak(correlation(self._reference, spectra), (self._size[0] // 4, self._size[1] // 4))
+        return dx / self._zoom, dy / self._zoom, z
 
 
 def similarity(shape: tuple[int, ...], size: tuple[int, int], scale: float, turn_deg: float) -> Matrix:

@@ -93,7 +93,7 @@ async def serve_page(order: dict[str, Any], scene: Scene, bell: Bell, extra: Ext
     token = None if page.token_file is None else page.token_file.read_text(encoding="utf-8").strip()
     app = build(Pages(scene, bell, place, extra, metrics), token=token, local_only=order["local_only"])
     config = uvicorn.Config(
-        app, http="h11", ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False,
+        app, http="h11", ws="none", lifespan="off", log_level="error", access_log=False, server_header=False,
         timeout_keep_alive=30, timeout_graceful_shutdown=1,
     )  # fmt: skip
     with socket.socket(fileno=order["listen_fd"]) as listening:
