@@ -74,7 +74,7 @@ class Played:
 
     def __init__(self, process: PageProcess) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+        self._socket.settimeout(20)
         self.process = process
         self.port = int((process.url or "").rsplit(":", 1)[1].strip("/"))
 
@@ -111,6 +111,16 @@ class Played:
                 return found
             time.sleep(0.05)
         raise AssertionError(f"{wanted} never stood in {path}")
+
+    def fresh(self) -> dict[str, Any]:
+        """The scene while it is fresh: told again and again, for a busy machine is late."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            self.state()
+            found: dict[str, Any] = json.loads(self.get("/api/state")[2])
+            if found["fresh"]:
+                return found
+        raise AssertionError("it was never fresh")
 
     def close(self) -> None:
         self._socket.close()

@@ -32,8 +32,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
 
 
 def test_every_answer(page: Played) -> None:
-    page.state()
-    assert page.until("/api/state", '"fresh":true')["title"] == "Press 4"
+    assert page.fresh()["title"] == "Press 4"
     kinds = {
         "/": "text/html; charset=utf-8",
         "/static/page.js": "text/javascript; charset=utf-8",
@@ -48,6 +47,7 @@ def test_every_answer(page: Played) -> None:
         assert (status, headers["content-type"], bool(body)) == (200, kind, True), path
         assert "default-src 'none'" in headers["content-security-policy"]
         assert headers["cache-control"] == "no-store"
+    page.fresh()
     status, headers, body = page.get("/metrics")
     assert status == 200
     assert headers["content-type"].startswith("text/plain; version=")
@@ -187,8 +187,7 @@ def test_a_killed_page_comes_back_on_the_same_address(tmp_path: Path) -> None:
     clock, said = ManualClock(), []
     with PageProcess(line_config(tmp_path), clock, said.append) as process:
         page = Played(process)
-        page.state()
-        page.until("/api/state", '"fresh":true')
+        page.fresh()
         os.kill(process.pid, signal.SIGKILL)
         while not said:
             process.mind()
