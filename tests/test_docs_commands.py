@@ -53,7 +53,7 @@ FELL_SHORT = {
 
 LINKS = {
     "DATA": "data", "SET": "data", "NEW": "data", "RUN": "run", "runs/a": "run", "runs/b": "run", "belt": "belt",
-    "BUNDLE": "bundle", "BUNDLE-2": "bundle", "bundle": "bundle", "bundle-2": "bundle", "line.yaml": "line.yaml",
+    "BUNDLE": "bundle", "BUNDLE-2": "bundle", "bundle": "bundle", "bundle-2": "bundle",
     "rehearsal": "rehearsal", "journal.sqlite": "rehearsal/journal.sqlite", "evidence": "evidence",
     "small.yaml": "small.yaml",
 }  # fmt: skip
@@ -122,6 +122,10 @@ def place(workshop: Path, tmp_path: Path) -> Path:
     for name, target in LINKS.items():
         (tmp_path / name).symlink_to(workshop / target)
     (tmp_path / "faults.yaml").write_text(SHORT_FAULTS)
+    # The pages speak of a PLC's window of 400 ms, the tutorial of one of 600.
+    line = (workshop / "line.yaml").read_text()
+    assert line.count("deadline_ms: 400") == 1
+    (tmp_path / "line.yaml").write_text(line.replace("deadline_ms: 400", "deadline_ms: 250"))
     return tmp_path
 
 

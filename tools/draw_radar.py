@@ -71,9 +71,8 @@ def fusion() -> str:
             arrow((x + 150, 154), (x + 198, 132), faint=not tir),
             box(x + 200, 96, 120, 56, ("F = 0.7 f_rgb\n+ 0.3 f_tir", "F = f_rgb", "F = f_tir")[n], "out"),
         ]
-    parts.append(
-        text(20, 206, "α is worked out at every place of the map, from what is there; these numbers are examples.")
-    )
+    words = "α is worked out at every place of the map, from what is there; these numbers are examples."
+    parts.append(text(20, 206, words))
     return picture(1060, 224, "Fusion over the modalities that are there", parts)
 
 
@@ -117,14 +116,8 @@ def thresholds() -> str:
 
     bands = (("OK", low, found.threshold, "out"), ("review", found.threshold, found.ng_threshold, "warn"),
              ("NG", found.ng_threshold, high, "bad"))  # fmt: skip
-    parts = [
-        text(
-            20,
-            24,
-            f"Scores of {PARTS} held-out good parts (drawn here, not measured) and what is made of them",
-            size=15,
-        )
-    ]
+    title = f"Scores of {PARTS} held-out good parts (drawn here, not measured) and what is made of them"
+    parts = [text(20, 24, title, size=15)]
     for name, start, end, fill in bands:
         parts.append(
             f'<rect x="{x(start):g}" y="44" width="{x(end) - x(start):.1f}" height="{base - 44}" fill="{FILL[fill]}"/>'
