@@ -30,6 +30,8 @@ SMALLER = {
 NOT_RUN = {
     "make demo": "minutes; .ci/run runs it",
     "make test": "it would run itself",
+    "radar-edge dataset import mvtec-3d-ad mvtec_3d_anomaly_detection MVTEC --category bagel": "a set to download; "
+    "tests/data/adapters/test_mvtec.py",
     "tools/provision/provision.sh --target orin-nano-8gb --nvpmodel 2": "root; tests/device/test_provision.py",
     "radar-edge doctor --line /etc/radar-edge/line.yaml": "that file is a unit's",
     "radar-edge plc test --port /dev/ttyUSB0": "a serial port with a PLC; tests/cli/test_plc_command.py",
@@ -115,7 +117,17 @@ def place(workshop: Path, tmp_path: Path) -> Path:
     for name, target in LINKS.items():
         (tmp_path / name).symlink_to(workshop / target)
     (tmp_path / "faults.yaml").write_text(SHORT_FAULTS)
+    (tmp_path / "parts.csv").write_text(table_of(workshop / "data"))
     return tmp_path
+
+
+def table_of(data: Path) -> str:
+    """The tutorial's images as a table for `dataset import csv`."""
+    rows = [",".join(["split", "cls", "name", "rgb", "tir"])]
+    for path in sorted(data.glob("*/*/rgb/*.png")):
+        split, cls = path.parts[-4:-2]
+        rows.append(",".join([split, cls, path.stem, str(path), str(path).replace("/rgb/", "/tir/")]))
+    return "\n".join(rows) + "\n"
 
 
 @pytest.mark.parametrize("command", [command for command in SINGLE if command not in NOT_RUN])

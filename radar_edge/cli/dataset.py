@@ -79,6 +79,7 @@ def import_set(
     from radar_edge.data.adapters.importing import plan_sets, write_sets
     from radar_edge.data.adapters.plan import Options
     from radar_edge.data.adapters.table import adapter
+    from radar_edge.data.layouts import shortened
 
     asked = {"seed": seed, "second_exposure": second_exposure or None, "max_shift_px": max_shift_px}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
@@ -92,7 +93,7 @@ def import_set(
             write_sets(kind, plans, dst, show)
     for name, plan in plans.items():
         say(f"{dst / name}: " + ", ".join(f"{count} {cls}" for cls, count in parts_by_class(plan).items()))
-        for note in plan.notes:
+        for note in shortened(plan.notes):
             say(f"note: {note}")
     say("nothing was written (--dry-run)" if dry_run else f"written and checked: {dst}")
     if json:

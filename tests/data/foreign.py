@@ -144,9 +144,9 @@ def eyecandies(root: Path) -> Path:
 
 
 def texture(seed: int, height: int = 96, width: int = 80) -> np.ndarray:
+    """Fine grain and coarse: without the fine one JPEG's own blocks would register two tiles with each other."""
     plane = np.random.default_rng(seed).normal(size=(height + 16, width + 16)).astype(np.float32)
-    smooth = cv2.GaussianBlur(plane, (0, 0), 2)
-    return np.clip(128 + 250 * smooth, 0, 255).astype(np.uint8)
+    return np.clip(128 + 200 * cv2.GaussianBlur(plane, (0, 0), 2) + 20 * plane, 0, 255).astype(np.uint8)
 
 
 def crop(image: np.ndarray, dx: int = 0, dy: int = 0, gain: float = 1.0) -> np.ndarray:

@@ -104,7 +104,7 @@ def labelled(start: Path, files: dict[str, Source], found: Findings) -> Part:
     said = read(Metadata, start.with_name(f"{start.name}_metadata.yaml"), found)
     kinds = [kind for kind in DEFECTS if marks(start.with_name(f"{start.name}_{kind}_mask.png"), found)]
     if said is not None and said.anomalous != bool(kinds):
-        what = f"marks {', '.join(kinds)}" if kinds else "marks nothing"
+        what = f"mark {', '.join(kinds)}" if kinds else "mark nothing"
         found.faults.append(f"{found.name(start)}: its metadata say anomalous {said.anomalous}, its masks {what}")
     if not kinds:
         return Part("test", GOOD, start.name, files)
