@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -137,15 +136,15 @@ def files_of(part: Part, folder: Path) -> list[tuple[Source, Path]]:
 
 
 def write_file(task: tuple[Source, Path]) -> str | None:
-    """Plain writes: the whole folder is put in place later. A file that cannot be converted is a fault, in words."""
+    """Plain writes: the whole folder is put in place later. A file that cannot be read or converted is a fault."""
     source, path = task
-    if source.convert is None:
-        shutil.copyfile(source.path, path)
-        return None
     try:
-        path.write_bytes(encode_png(source.convert(source.path)))
+        data = source.path.read_bytes() if source.convert is None else encode_png(source.convert(source.path))
+    except OSError as error:
+        return f"{source.path} cannot be read: {error.strerror}"
     except DatasetError as error:
         return f"{error.problem}: found {error.found}, wanted {error.wanted}"
+    path.write_bytes(data)
     return None
 
 

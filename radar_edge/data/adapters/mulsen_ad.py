@@ -97,6 +97,8 @@ def read_labels(path: Path, found: Findings) -> dict[str, dict[str, bool]]:
     labels = {}
     for number, row in enumerate(rows[1:], 2):
         cells = [cell.strip() for cell in row]
+        if not any(cells):
+            continue  # spreadsheet programs leave such lines at the end
         if len(cells) != len(COLUMNS) or not set(cells[1:]) <= {"0", "1"} or cells[0] in labels:
             found.faults.append(f"{found.name(path)} line {number}: wanted a number of its own and three times 0 or 1")
             continue

@@ -127,6 +127,16 @@ def test_an_image_that_is_cut_off_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
 
+def test_a_file_that_cannot_be_read_is_the_sources_fault_not_the_disks(tmp_path: Path) -> None:
+    src = foreign.mvtec_ad(tmp_path / "src")
+    (src / "test/good/000.png").unlink()
+    (src / "test/good/000.png").mkdir()
+    with pytest.raises(DatasetError) as caught:
+        brought("mvtec-ad", src, tmp_path / "out")
+    assert caught.value.faults == (f"{src}/test/good/000.png cannot be read: Is a directory",)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_part_that_is_in_two_splits_is_refused(tmp_path: Path) -> None:
     src = foreign.mvtec_ad(tmp_path / "src")
     (src / "test/good/000.png").write_bytes((src / "train/good/000.png").read_bytes())

@@ -81,6 +81,12 @@ def test_a_table_that_is_none(tmp_path: Path, text: str) -> None:
     assert LABELS in faults_of(src)[0]
 
 
+def test_empty_lines_of_a_spreadsheet_say_nothing(tmp_path: Path) -> None:
+    src = mulsen_ad(tmp_path)
+    (src / LABELS).write_text((src / LABELS).read_text() + ",,,\n\n")
+    assert len(plan_of("mulsen-ad", src).parts) == 16
+
+
 def test_without_the_table_nobody_knows_who_sees_the_defect(tmp_path: Path) -> None:
     src = mulsen_ad(tmp_path)
     (src / LABELS).unlink()
