@@ -32,6 +32,8 @@ SMALLER = {
 NOT_RUN = {
     "make demo": "minutes; .ci/run runs it",
     "make test": "it would run itself",
+    "radar-edge dataset import mvtec-3d-ad mvtec_3d_anomaly_detection MVTEC --category bagel": "a set to download; "
+    "tests/data/adapters/test_mvtec.py",
     "tools/provision/provision.sh --target orin-nano-8gb --nvpmodel 2": "root; tests/device/test_provision.py",
     "radar-edge doctor --line /etc/radar-edge/line.yaml": "that file is a unit's",
     "radar-edge plc test --port /dev/ttyUSB0": "a serial port with a PLC; tests/cli/test_plc_command.py",
@@ -126,7 +128,17 @@ def place(workshop: Path, tmp_path: Path) -> Path:
     line = (workshop / "line.yaml").read_text()
     assert line.count("deadline_ms: 400") == 1
     (tmp_path / "line.yaml").write_text(line.replace("deadline_ms: 400", "deadline_ms: 250"))
+    (tmp_path / "parts.csv").write_text(table_of(workshop / "data"))
     return tmp_path
+
+
+def table_of(data: Path) -> str:
+    """The tutorial's images as a table for `dataset import csv`."""
+    rows = [",".join(["split", "cls", "name", "rgb", "tir"])]
+    for path in sorted(data.glob("*/*/rgb/*.png")):
+        split, cls = path.parts[-4:-2]
+        rows.append(",".join([split, cls, path.stem, str(path), str(path).replace("/rgb/", "/tir/")]))
+    return "\n".join(rows) + "\n"
 
 
 @pytest.mark.parametrize("command", sorted(RUN_ONCE.values()))
