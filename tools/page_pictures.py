@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import yaml
 
@@ -33,6 +34,8 @@ from radar_edge.web.process import PageProcess
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 SIZE = (1280, 1000)
+Told = tuple[dict[str, Any], dict[str, bytes]]
+"""The last state, and the last picture of each modality."""
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 
 
@@ -46,11 +49,11 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         driver = stack.enter_context(browser(folder / "profile"))
-        state = real_pictures(folder, chosen.bundle.resolve(), chosen.set.resolve(), chosen.out, driver)
-        told_picture(folder, state, chosen.out, driver)
+        told = real_pictures(folder, chosen.bundle.resolve(), chosen.set.resolve(), chosen.out, driver)
+        told_picture(folder, told, chosen.out, driver)
 
 
-def real_pictures(folder: Path, bundle: Path, data: Path, out: Path, driver: Any) -> dict[str, Any]:
+def real_pictures(folder: Path, bundle: Path, data: Path, out: Path, driver: Any) -> Told:
     with Cable() as cable:
         port = write_line(folder, bundle, data, str(cable.a))
         run = [sys.executable, "-m", "radar_edge", "run", str(folder / "line.yaml"), "--allow-unsigned"]
@@ -61,7 +64,9 @@ def real_pictures(folder: Path, bundle: Path, data: Path, out: Path, driver: Any
         try:
             until(lambda: (folder / "state.json").exists() and read(folder)["parts"] > 60)
             driver.get(f"http://127.0.0.1:{port}/")
-            shoot(driver, "RUNNING", out / "page-running.png", settle_s=12)
+            time.sleep(12)  # the history and the gallery are asked for every ten seconds
+            until(lambda: (read_scene(port)["heat"] or {}).get("code") == "REJECT")
+            shoot(driver, "RUNNING", out / "page-running.png", settle_s=0)
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
             shoot(driver, "RUNNING", out / "page-phone.png")
             driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
@@ -70,17 +75,21 @@ def real_pictures(folder: Path, bundle: Path, data: Path, out: Path, driver: Any
                 with stopped(folder, "top-rgb"):
                     shoot(driver, "NOT READY", out / "page-both-lost.png", settle_s=2)
             until(lambda: all(camera["usable"] for camera in read(folder)["cameras"].values()))
-            state = read_view(port)
+            until(lambda: read(folder)["engine"] == "rgb_tir")
+            time.sleep(3)
+            state = read_scene(port)["state"]
+            pictures = {name: fetched(port, f"/view/{name}.jpg") for name in ("rgb", "tir")}
             plc.terminate()
             shoot(driver, "PLC SILENT", out / "page-plc-silent.png")
-            return state
+            return state, pictures
         finally:
             for process in (plc, line):
                 process.terminate()
                 process.wait(10)
 
 
-def told_picture(folder: Path, state: dict[str, Any], out: Path, driver: Any) -> None:
+def told_picture(folder: Path, told: Told, out: Path, driver: Any) -> None:
+    state, pictures = told
     config = resolve_paths(load_config(LineConfig, folder / "line.yaml"), folder)
     drifting = {
         "state": "recalibrate",
@@ -95,6 +104,9 @@ def told_picture(folder: Path, state: dict[str, Any], out: Path, driver: Any) ->
         PageProcess(config, MonotonicClock(), lambda _: None) as page,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender,
     ):
+        for name, data in pictures.items():
+            head = {"kind": "image", "modality": name, "camera": f"top-{name}", "part": 0, "code": "PASS"}
+            sender.sendto(json.dumps(head).encode() + b"\n" + data, str(page.address))
         stop = threading.Event()
 
         def tell() -> None:
@@ -157,7 +169,7 @@ def stopped(folder: Path, camera: str) -> Iterator[None]:
     finally:
         over.set()
         holding.join()
-        with suppress(OSError):
+        with suppress(OSError, ValueError, KeyError):  # it may have been killed already
             os.kill(read(folder)["pids"][camera], signal.SIGCONT)
 
 
@@ -166,11 +178,14 @@ def read(folder: Path) -> dict[str, Any]:
     return found
 
 
-def read_view(port: int) -> dict[str, Any]:
-    from urllib.request import urlopen
+def fetched(port: int, path: str) -> bytes:
+    with urlopen(f"http://127.0.0.1:{port}{path}") as answer:
+        data: bytes = answer.read()
+        return data
 
-    with urlopen(f"http://127.0.0.1:{port}/api/state") as answer:
-        found: dict[str, Any] = json.load(answer)["state"]
+
+def read_scene(port: int) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(fetched(port, "/api/state"))
     return found
 
 

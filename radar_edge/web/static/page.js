@@ -22,14 +22,14 @@ function standing(fresh, s) {
     const causes = Object.values(s.cameras).filter((c) => !c.usable).map((c) => `${c.modality}: ${cause(c)}`);
     if (s.uptime_s < 5 && !causes.some((c) => c.includes(word("dead")))) return ["stopped", word("starting"), word("starting_why")];
     const unselected = s.product === null ? [word("no_product")] : [];
-    return ["stopped", word("stopped"), [word("stopped_why"), ...unselected, ...causes].join(" ")];
+    return ["stopped", word("stopped"), [word("stopped_why"), [...unselected, ...causes].join("; ")].join(" ")];
   }
   if (!s.plc_alive) return ["silent", word("silent"), word("silent_why")];
   if (s.status.includes("JOURNAL")) return ["stopped", word("journal"), word("journal_why")];
   if (s.status.includes("DEGRADED")) {
     const lost = Object.values(s.cameras).filter((c) => !c.usable).map((c) => `${c.modality}: ${cause(c)}`);
     const left = Object.values(s.cameras).filter((c) => c.usable).map((c) => c.modality).join(" + ");
-    return ["degraded", word("degraded"), [word("degraded_why", left), ...lost].join(" ")];
+    return ["degraded", word("degraded"), [word("degraded_why", left), lost.join("; ")].join(" ")];
   }
   const drifting = Object.entries(s.drift ?? {}).filter(([, d]) => d.state === "recalibrate").map(([slug]) => slug.replaceAll("_", " + "));
   if (drifting.length) return ["recalibrate", word("recalibrate"), word("recalibrate_why", drifting.join(", "))];
