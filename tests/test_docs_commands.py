@@ -19,6 +19,9 @@ pytest.importorskip("torch", reason="the device trains nothing")
 
 from docs_commands import PAGES, ROOT, TUTORIAL, commands, inline, parse, steps, unknown_options
 
+pytestmark = pytest.mark.timeout(900)
+"""The tutorial is one set-up of a minute or two, many times that on a machine with other load."""
+
 SMALL = "size_px: 64\nsteps: 60\nfeatures: 8\nshared: 16\nbatch_size: 8\nwarm_up_steps: 5\n"
 SMALLER = {
     "radar-edge synth": "--parts 150 --size 64",

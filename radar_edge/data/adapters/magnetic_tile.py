@@ -85,6 +85,7 @@ def read_shots(root: Path, found: Findings) -> Iterator[Shot]:
             found.notes.append(f"{folder.name} was left out: it is no MT_<class>/Imgs")
             continue
         cls = GOOD if folder.name == FREE else folder.name.removeprefix("MT_").lower()
+        found.strangers(folder / "Imgs", (".jpg", ".png"))
         files = sorted((folder / "Imgs").iterdir())
         masks = {path.stem: path for path in files if path.suffix.lower() == ".png"}
         pictures = {path.stem: path for path in files if path.suffix.lower() == ".jpg"}

@@ -5,7 +5,7 @@ A part's image is a file that is copied as it is, or a file and the function tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,14 +88,18 @@ class Findings:
         self._missing.append(text)
 
     def images(self, folder: Path) -> dict[str, Path]:
-        """Name without ending -> file. A file of another kind is a fault; hidden ones are not looked at."""
+        """Name without ending -> file; none if the folder is absent."""
+        self.strangers(folder, ENDINGS)
+        return images(self.root, folder, self.faults)
+
+    def strangers(self, folder: Path, endings: Collection[str]) -> None:
+        """A fault for each file of another kind. Hidden ones are not looked at."""
         if folder.is_dir():
             self.faults += [
-                f"{self.name(path)} is no image (one of {', '.join(sorted(ENDINGS))})"
+                f"{self.name(path)} is none of {', '.join(sorted(endings))}"
                 for path in sorted(folder.iterdir())
-                if not path.name.startswith(".") and path.suffix.lower() not in ENDINGS
+                if not path.name.startswith(".") and path.suffix.lower() not in endings
             ]
-        return images(self.root, folder, self.faults)
 
     def pairs(self, folders: Mapping[str, Path]) -> Iterator[tuple[str, dict[str, Source]]]:
         """Every name that any modality's folder has, with the files behind it; what one lacks is missing."""

@@ -31,41 +31,54 @@ def holds(folder: Path) -> bool:
 
 def plan(root: Path, options: Options, progress: Progress) -> Plan:
     found = Findings(root, options)
+    heads = read_heads(root, found, progress)
+    if not any(path.parent.name == "test" for path in heads):
+        found.faults.append("test holds no *.wav that can be used")
+    kinds = Counter((head.channels, head.rate_hz) for head in heads.values())
+    if not kinds:
+        return found.plan({}, [])
+    channels, rate_hz = kinds.most_common(1)[0][0]
+    parts = [made for path, head in heads.items() if (made := part(path, head, channels, rate_hz, found)) is not None]
+    return found.plan({mic(channel): PICTURE for channel in range(channels)}, parts)
+
+
+def read_heads(root: Path, found: Findings, progress: Progress) -> dict[Path, Recording]:
+    """What each recording is; one that cannot be used is a fault."""
     files = [path for split in ("train", "test") for path in sorted((root / split).glob("*.wav"))]
-    if not any(path.parent.name == "test" for path in files):
-        found.faults.append("test holds no *.wav")
-    heads: dict[Path, Recording] = {}
+    for split in ("train", "test"):
+        found.strangers(root / split, (".wav",))
+    heads = {}
     for done, path in enumerate(files, 1):
         try:
             heads[path] = look(path)
         except DatasetError as error:
             found.faults.append(f"{found.name(path)} cannot be used: {error.found} (wanted {error.wanted})")
         progress("plan", done, len(files))
-    kinds = Counter((head.channels, head.rate_hz) for head in heads.values())
-    if not kinds:
-        return found.plan({}, [])
-    channels, rate_hz = kinds.most_common(1)[0][0]
-    parts = []
-    for path, head in heads.items():
-        match = NAME.match(path.stem)
-        cls = CLASSES[match[1]] if match else ""
-        if match is None or (cls != GOOD and path.parent.name == "train"):
-            found.faults.append(
-                f"{found.name(path)} is not as named: wanted train/normal_id_*, test/normal_id_* or anomaly_id_*"
-            )
-            continue
-        if head.rate_hz != rate_hz:
-            found.faults.append(f"{found.name(path)} has {head.rate_hz} Hz where most have {rate_hz}")
-        for channel in range(head.channels, channels):
-            found.missing(f"{found.name(path)} has no channel {channel + 1}: there is no mic{channel + 1} of this part")
-        if head.channels > channels:
-            found.faults.append(f"{found.name(path)} has {head.channels} channels where most have {channels}")
-        pictures = {
-            f"mic{channel + 1}": Source(path, partial(spectrogram, channel=channel, rate_hz=rate_hz))
-            for channel in range(min(head.channels, channels))
-        }
-        parts.append(Part(path.parent.name, cls, path.stem, pictures, strata={"machine_id": match[2]}))
-    return found.plan({f"mic{channel + 1}": PICTURE for channel in range(channels)}, parts)
+    return heads
+
+
+def part(path: Path, head: Recording, channels: int, rate_hz: int, found: Findings) -> Part | None:
+    """`channels` and `rate_hz` are those of most recordings. None if the name does not say what it is."""
+    match, name = NAME.match(path.stem), found.name(path)
+    if match is None or (match[1] == "anomaly" and path.parent.name == "train"):
+        found.faults.append(f"{name} is not as named: wanted train/normal_id_*, test/normal_id_* or anomaly_id_*")
+        return None
+    if head.rate_hz != rate_hz:
+        found.faults.append(f"{name} has {head.rate_hz} Hz where most have {rate_hz}")
+    if head.channels > channels:
+        found.faults.append(f"{name} has {head.channels} channels where most have {channels}")
+    for channel in range(head.channels, channels):
+        found.missing(f"{name} has no channel {channel + 1}: there is no {mic(channel)} of this part")
+    pictures = {
+        mic(channel): Source(path, partial(spectrogram, channel=channel, rate_hz=rate_hz))
+        for channel in range(min(head.channels, channels))
+    }
+    return Part(path.parent.name, CLASSES[match[1]], path.stem, pictures, strata={"machine_id": match[2]})
+
+
+def mic(channel: int) -> str:
+    """The name of a channel, from 0, as a modality."""
+    return f"mic{channel + 1}"
 
 
 ADAPTER = Adapter("<machine>/{train,test}/{normal,anomaly}_id_<id>_<n>.wav", holds, plan)

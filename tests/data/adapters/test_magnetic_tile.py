@@ -115,7 +115,9 @@ def test_every_fault_of_the_folder_at_once(tmp_path: Path) -> None:
     src = magnetic_tile(tmp_path)
     (src / "MT_Crack/Imgs/exp1_num_5000.png").unlink()
     (src / "MT_Crack/Imgs/exp2_num_5020.jpg").rename(src / "MT_Crack/Imgs/tile.jpg")
+    (src / "MT_Free/Imgs/exp1_num_1.bmp").write_bytes(b"x")
     assert set(faults_of(src)) == {
+        "MT_Free/Imgs/exp1_num_1.bmp is none of .jpg, .png",
         "MT_Crack/Imgs/exp1_num_5000.png is missing: the part has no mask",
         "MT_Crack/Imgs/exp2_num_5020.png is a mask without an image",
         "MT_Crack/Imgs/tile.jpg is not exp<k>_num_<n>.jpg",

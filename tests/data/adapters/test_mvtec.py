@@ -39,7 +39,7 @@ def test_every_fault_of_an_mvtec_ad_folder_at_once(tmp_path: Path) -> None:
         "ground_truth/crack/001_mask.png is a mask without an image",
         "ground_truth/crack/odd.png is not <n>_mask.png",
         "ground_truth/hole has no test images",
-        "test/good/notes.txt is no image (one of .bmp, .jpeg, .jpg, .png, .tif, .tiff)",
+        "test/good/notes.txt is none of .bmp, .jpeg, .jpg, .png, .tif, .tiff",
         "train/crack is not train/good",
     }
 

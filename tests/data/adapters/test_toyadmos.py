@@ -93,6 +93,7 @@ def test_every_fault_at_once(tmp_path: Path) -> None:
     sound(src / "test/normal_id_01_00000000.wav", np.zeros((4096, 1)))
     sound(src / "test/noise.wav", np.zeros((4096, 2)))
     (src / "test/anomaly_id_01_00000000.wav").write_bytes(b"RIFF")
+    (src / "train/labels.txt").write_text("x")
     named = "is not as named: wanted train/normal_id_*, test/normal_id_* or anomaly_id_*"
     assert set(faults_of(src)) == {
         "train/normal_id_01_00000000.wav cannot be used: 16 bit, 100 samples "
@@ -101,6 +102,7 @@ def test_every_fault_at_once(tmp_path: Path) -> None:
         f"train/anomaly_id_01_00000009.wav {named}",
         "test/normal_id_01_00000000.wav has no channel 2: there is no mic2 of this part",
         f"test/noise.wav {named}",
+        "train/labels.txt is none of .wav",
         "test/anomaly_id_01_00000000.wav cannot be used: it ends early (wanted WAV, PCM)",
     }
 
