@@ -24,12 +24,14 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Record training images from a line's cameras.
 
-        Parts are paired as on the line, with lot and time in samples.csv. Ctrl-C ends it. The line's bundle, PLC and
+        Parts are paired as on the line, with lot and time in samples.csv; the line's registration goes into
+        dataset.yaml. Ctrl-C ends it. The line's bundle, PLC and
         journal are not opened.
         """
         from radar_edge.clock import MonotonicClock
         from radar_edge.config import LineConfig, load_config, resolve_paths
         from radar_edge.errors import UsageError
+        from radar_edge.registration.store import carry
         from radar_edge.runtime.capture.supervisor import open_cameras
         from radar_edge.runtime.recording import Folder, Target, timing_of
         from radar_edge.runtime.recording import record as record_parts
@@ -40,6 +42,7 @@ def register(app: typer.Typer) -> None:
         config = resolve_paths(load_config(LineConfig, line), line.parent)
         modalities = tuple(camera.modality for camera in config.cameras)
         folder, clock = Folder(Target(out, split, cls, lot)), MonotonicClock()
+        carry(config.registration, out / "dataset.yaml")
         timing = timing_of(every_ms, config.pair_wait_ms, config.max_skew_ms)
         with stop_on_signals() as stop, open_cameras(config.cameras, clock) as cameras:
             say(f"recording {split}/{cls} of {', '.join(modalities)} into {out}; Ctrl-C ends it")

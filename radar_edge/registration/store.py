@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from radar_edge.config import Registration, load_config, set_block
-from radar_edge.errors import DatasetError
+from radar_edge.errors import DatasetError, UsageError
 from radar_edge.registration.estimate import Estimate
 
 DIGITS = 10
@@ -43,12 +44,7 @@ def entry_of(estimate: Estimate, reference: str, view: tuple[int, int]) -> Regis
 
 def store(path: Path, moving: str, entry: Registration, estimate: Estimate, today: date) -> None:
     """Put the entry into line.yaml or dataset.yaml, beside those of other modalities. Raises ConfigError."""
-    former = load_config(OnlyRegistration, path).registration if path.exists() else {}
-    both = {**former, moving: entry}
-    document = {
-        name: {"reference": one.reference, "homography": list(one.homography), "view": list(one.view)}
-        for name, one in both.items()
-    }
+    both = {**registration_in(path), moving: entry}
     remark = REMARK.format(
         today=today.isoformat(),
         moving=moving,
@@ -58,4 +54,33 @@ def store(path: Path, moving: str, entry: Registration, estimate: Estimate, toda
         pairs=estimate.pairs,
         px=estimate.spread_px,
     )
-    set_block(path, "registration", document, remark)
+    set_block(path, "registration", plain(both), remark)
+
+
+def carry(registration: Mapping[str, Registration], path: Path) -> None:
+    """Put a line's registration into the dataset.yaml of images that its cameras take now.
+
+    Raises UsageError where the images that are there were taken through another mount.
+    """
+    former = registration_in(path)
+    if former == dict(registration):
+        return
+    if former:
+        raise UsageError(
+            f"the images beside {path} were taken through another mount",
+            found=", ".join(former),
+            wanted="the registration of this line.yaml",
+            next_step="record into another folder",
+        )
+    set_block(path, "registration", plain(registration), "of the line that recorded these images")
+
+
+def registration_in(path: Path) -> dict[str, Registration]:
+    return load_config(OnlyRegistration, path).registration if path.exists() else {}
+
+
+def plain(registration: Mapping[str, Registration]) -> dict[str, object]:
+    return {
+        name: {"reference": one.reference, "homography": list(one.homography), "view": list(one.view)}
+        for name, one in registration.items()
+    }

@@ -144,6 +144,15 @@ def write_parts(folder: Path) -> None:
         write_png(folder / "tir" / f"{part:03d}.png", tir)
 
 
+PATIENT = {
+    "deadline_ms": 2000,
+    "pair_wait_ms": 1000,
+    "max_skew_ms": 1000,
+    "health": {"tolerated_drops": 60, "recover_frames": 2},
+}
+"""Of a line whose test is about other things than time, on a machine that stalls."""
+
+
 def line_document(port: str) -> dict[str, Any]:
     """A line.yaml beside the folders `bundle` and `parts`."""
     cameras = [

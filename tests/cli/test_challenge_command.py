@@ -24,7 +24,7 @@ from radar_edge.runtime.challenge import Challenge, Watch, attempt_of, challenge
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.journal_file import read_parts
 from radar_edge.runtime.plc.link import Delivery, DeliveryState, Trigger
-from radar_edge.simulation.bright import line_document, write_bundle
+from radar_edge.simulation.bright import PATIENT, line_document, write_bundle
 from radar_edge.simulation.cable import Cable
 
 BAD, GOOD = 0.8, 0.25
@@ -63,7 +63,7 @@ def challenge(folder: Path, *more: object) -> subprocess.CompletedProcess[str]:
 def running(folder: Path) -> Iterator[Path]:
     """A line on a cable; the other end of it."""
     with Cable() as cable:
-        (folder / "line.yaml").write_text(yaml.safe_dump(line_document(str(cable.a))))
+        (folder / "line.yaml").write_text(yaml.safe_dump({**line_document(str(cable.a)), **PATIENT}))
         line = subprocess.Popen(
             command(folder, "run", folder / "line.yaml"), env=environment(folder), stderr=subprocess.PIPE, text=True
         )
@@ -78,7 +78,16 @@ def running(folder: Path) -> Iterator[Path]:
 
 def feed(folder: Path, port: Path, start_id: int, count: int) -> None:
     plc = [sys.executable, "-m", "radar_edge.simulation.plc", "--port", str(port), "--parts", str(count)]
-    plc += ["--period-ms", "200", "--start-id", str(start_id), "--out", str(folder / f"plc{start_id}.jsonl")]
+    plc += [
+        "--period-ms",
+        "200",
+        "--window-ms",
+        "3000",
+        "--start-id",
+        str(start_id),
+        "--out",
+        str(folder / f"plc{start_id}.jsonl"),
+    ]
     subprocess.run(plc, check=True, capture_output=True, timeout=60)
 
 

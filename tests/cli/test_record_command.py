@@ -102,3 +102,17 @@ def test_a_table_of_another_kind_is_not_touched(line: Path, tmp_path: Path) -> N
     assert isinstance(result.exception, UsageError)
     assert "was not made by a recording" in str(result.exception)
     assert isinstance(call(line, tmp_path / "x", "--lot", "a", "--split", "all").exception, UsageError)
+
+
+def test_the_lines_mount_goes_with_its_images(line: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    entry = {"reference": "rgb", "homography": [2.0, 0, 1, 0, 2.0, 1, 0, 0, 1.0], "view": [48, 48]}
+    document = {**line_document("/dev/null"), "registration": {"tir": entry}}
+    line.write_text(yaml.safe_dump(document))
+    assert call(line, out, "--lot", "L7", "--count", 1).exit_code == 0
+    assert call(line, out, "--lot", "L8", "--count", 1).exit_code == 0
+    assert index(out).registration["tir"].homography == tuple(entry["homography"])
+    line.write_text(yaml.safe_dump({**document, "registration": {"tir": {**entry, "view": [96, 96]}}}))
+    other = call(line, out, "--lot", "L9", "--count", 1).exception
+    assert isinstance(other, UsageError)
+    assert "another mount" in str(other)

@@ -111,7 +111,7 @@ def test_a_units_own_mount_takes_the_place_of_the_bundles(registered: Path) -> N
 
 
 def test_from_the_lines_own_cameras(line: Path) -> None:
-    said = last_json(call(line, "--pairs", 16, "--every-ms", 40))
+    said = last_json(call(line, "--pairs", 12, "--every-ms", 40))
     assert corner_error_px(np.reshape(said["homography"], (3, 3)), TRUE) < 1.0
     assert said["written"] == [str(line)]
 
@@ -121,7 +121,7 @@ def test_a_doubtful_mount_is_never_written(line: Path, tmp_path: Path) -> None:
     for path in (tmp_path / "data/train/good/tir").iterdir():
         write_png(path, rng.integers(29900, 30100, (80, 80)).astype(np.uint16))
     before = line.read_bytes()
-    result = call(line, "--data", tmp_path / "data")
+    result = call(line, "--data", tmp_path / "data", "--pairs", 8)
     assert isinstance(result.exception, DatasetError)
     assert line.read_bytes() == before
     assert not (tmp_path / "data/dataset.yaml").exists()
