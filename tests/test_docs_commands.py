@@ -47,11 +47,18 @@ NOT_RUN = {
     "radar-edge deploy BUNDLE user@unit --engine tensorrt --target orin-nano-8gb --restart "
     "'sudo systemctl restart radar-edge'": "a unit; tests/device/test_deploy.py",
     "radar-edge rollback user@unit": "a unit; tests/device/test_deploy.py",
+    "ssh -L 8090:127.0.0.1:8090 user@unit": "a unit",
+    'radar-edge challenge line.yaml --by "A. Smith" --parts 3': "a running line; tests/cli/test_challenge_command.py",
+    "radar-edge challenge line.yaml --by NAME": "likewise",
+    "radar-edge register line.yaml": "so few and small parts are refused; tests/cli/test_register_command.py",
+    "radar-edge register line.yaml --data DATA": "likewise",
+    "radar-edge register line.yaml --target chessboard:9x6 --pairs 5": "a board; tests/cli/test_register_command.py",
 }
 """By exact text, with the reason, and where else it is run."""
 
 FELL_SHORT = {
     "radar-edge doctor": "this machine is no unit",
+    "radar-edge challenge": "the small model may miss a part",
     "radar-edge simulate": "on a busy machine a killed camera may be told late, or the PLC miss a part",
 }
 """Commands whose exit code may be 1 here."""
@@ -59,6 +66,7 @@ FELL_SHORT = {
 LINKS = {
     "DATA": "data", "SET": "data", "NEW": "data", "RUN": "run", "runs/a": "run", "runs/b": "run", "belt": "belt",
     "BUNDLE": "bundle", "BUNDLE-2": "bundle", "bundle": "bundle", "bundle-2": "bundle",
+    "known-bad": "data/test/overheat",
     "rehearsal": "rehearsal", "journal.sqlite": "rehearsal/journal.sqlite", "evidence": "evidence",
     "small.yaml": "small.yaml",
 }  # fmt: skip
