@@ -59,7 +59,7 @@ COPY --from=wheels /wheels /wheels
 # With the system's packages: TensorRT's Python module of JetPack 6 comes with the image.
 RUN python3 -m venv --system-site-packages /opt/radar-edge \
     && /opt/radar-edge/bin/pip install --no-cache-dir --find-links /wheels --constraint /tmp/constraints.txt \
-       radar-edge pycuda ${TENSORRT_WHEEL:+"$TENSORRT_WHEEL"} \
+       "radar-edge[page,telemetry]" pycuda ${TENSORRT_WHEEL:+"$TENSORRT_WHEEL"} \
     && rm -rf /wheels /tmp/constraints.txt
 ENV PATH=/opt/radar-edge/bin:$PATH \
     RADAR_EDGE_HOME=/etc/radar-edge \
