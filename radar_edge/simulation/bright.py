@@ -96,7 +96,7 @@ def write_bundle(folder: Path, keys: Path, calibration: Calibration = CALIBRATIO
     """A bundle of every Subset at fp32, signed with the key in `keys`, which is made if there is none."""
     subsets = all_subsets(MODALITIES)
     digest = "0" * 64
-    signer = load_signer(keys) if keys.exists() else create_key(keys)
+    signer = load_signer(keys) if (keys / "signing.key").exists() else create_key(keys)
     with new_bundle(folder, signer) as writer:
         for subset in subsets:
             writer.add(engine_file(subset.slug, "fp32"), engine_bytes(subset))
