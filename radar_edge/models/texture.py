@@ -114,4 +114,5 @@ def principal_filters(images: Tensor) -> Tensor:
     patches = (patches - patches.mean(2, keepdim=True)).flatten(1)
     variances, axes = torch.linalg.eigh(patches.T @ patches / len(patches))
     strongest = (axes / variances.sqrt().clamp(min=LEAST_DEVIATION)).T.flip(0)[:FILTERS]
-    return strongest.reshape(FILTERS, channels, SIDE, SIDE)
+    filters: Tensor = strongest.reshape(FILTERS, channels, SIDE, SIDE)
+    return filters
