@@ -25,8 +25,8 @@ from radar_edge.models.mrf import Fusion
 from radar_edge.models.texture import Texture, smooth
 
 MAP_STRIDE = 4
-TEXTURE_WEIGHT = 0.7
-"""Logits for one standard deviation of good parts' texture. Chosen on the validation defects of two real sets."""
+TEXTURE_WEIGHT = 6.0
+"""Logits for each unit of distance. Chosen on the validation defects of two real sets (docs/experiments.md)."""
 
 
 class RadarConfig(BaseModel):
@@ -112,7 +112,7 @@ class Radar(nn.Module):
         return RadarOutput(upsample(smooth(logit, 3) + TEXTURE_WEIGHT * unusual), alpha)
 
     def unusual_texture(self, inputs: Mapping[str, Tensor], mask: Tensor) -> Tensor:
-        """`[N, 1, H/4, W/4]`, in standard deviations of good parts."""
+        """`[N, 1, H/4, W/4]`: how much further from good parts than they reach, all present modalities together."""
         present = [mask[:, i].reshape(-1, 1, 1, 1) for i in range(len(self.modalities))]
         terms: list[Tensor] = [
             m * self.texture[name](inputs[name]) for m, name in zip(present, self.modalities, strict=True)

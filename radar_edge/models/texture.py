@@ -2,8 +2,8 @@
 
     x                    [N, C, H, W]
     energy               [N, D, H/4, W/4]   |filter responses| at LEVELS scales, log, minus the image's own mean
-    distance             [N, 1, H/4, W/4]   Mahalanobis distance to all places of good parts, smoothed
-    forward(x)           (distance - mean) / deviation of good parts, within +-LIMIT
+    distance             [N, 1, H/4, W/4]   Mahalanobis distance to all places of good parts, 1 on average, smoothed
+    forward(x)           distance minus what good parts reach, within +-LIMIT
 
 Filters are principal components of mean-free patches of good parts, the Gaussian has one full covariance for all
 places: a learned segmentation knows only the anomalies that it was shown, this knows what good parts are like. The
@@ -27,7 +27,8 @@ SHRINKAGE = 0.1
 """Of the covariance towards its diagonal."""
 LEAST_VARIANCE = 1e-3
 LEAST_DEVIATION = 0.05
-LIMIT = 4.0
+LIMIT = 1.0
+"""Some six standard deviations of good parts' scores: further away is no more anomalous."""
 MOST_PARTS, MOST_PATCHES, CHUNK = 400, 60_000, 16
 TOP_SHARE = 0.005
 """Good parts are measured as scoring.image_score measures: by the mean of the map's highest 0.5 %."""
@@ -42,19 +43,17 @@ class Texture(nn.Module):
         self.mean: Tensor
         self.whiten: Tensor
         self.centre: Tensor
-        self.deviation: Tensor
         for level in range(LEVELS):
             self.register_buffer(f"filters_{level}", torch.zeros(FILTERS, channels, SIDE, SIDE))
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("whiten", torch.eye(features))
         self.register_buffer("centre", torch.zeros(()))
-        self.register_buffer("deviation", torch.ones(()))
 
     def filters(self, level: int) -> Tensor:
         return self.get_buffer(f"filters_{level}")
 
     def forward(self, x: Tensor) -> Tensor:
-        return ((self.distance(self.energy(x)) - self.centre) / self.deviation).clamp(-LIMIT, LIMIT)
+        return (self.distance(self.energy(x)) - self.centre).clamp(-LIMIT, LIMIT)
 
     def energy(self, x: Tensor) -> Tensor:
         """`[N, LEVELS * FILTERS, H/4, W/4]`."""
@@ -74,7 +73,7 @@ class Texture(nn.Module):
     def distance(self, energy: Tensor) -> Tensor:
         """`[N, 1, H/4, W/4]`, near 1 where good parts are."""
         whitened = torch.matmul(energy.permute(0, 2, 3, 1) - self.mean, self.whiten)
-        return smooth(whitened.square().mean(3).sqrt()[:, None], 7)
+        return smooth(whitened.square().mean(3).sqrt()[:, None], 5)
 
     @torch.no_grad()
     def learn(self, good: Tensor) -> None:
@@ -94,7 +93,6 @@ class Texture(nn.Module):
         distance = self.distance(energy).flatten(1)
         scores = distance.topk(max(1, round(TOP_SHARE * distance.shape[1]))).values.mean(1)
         self.centre.copy_(scores.mean())
-        self.deviation.copy_(scores.std(correction=0).clamp(min=LEAST_DEVIATION))
 
 
 def margin(images: Tensor) -> Tensor:

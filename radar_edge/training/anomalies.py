@@ -23,9 +23,7 @@ Flags = npt.NDArray[np.bool_]
 Rng = np.random.Generator
 
 VISIBLE = 0.35
-"""A change of this many standard deviations of the training pixels can be seen on any texture."""
-FAINT = 0.08
-"""A change below this is no anomaly, however smooth the picture is: nobody could see it."""
+"""A change below this many standard deviations of the training pixels is no anomaly: nobody could see it."""
 MOST_REGIONS = 3
 FADED_SHARE = 0.15
 MOST_LEFT = 0.08
@@ -53,7 +51,7 @@ def ellipse_region(height: int, width: int, smallest: float, largest: float, rng
     y, x = np.ogrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     dx, dy = x - rng.uniform(0.08, 0.92), y - rng.uniform(0.08, 0.92)
     angle = rng.uniform(0, math.pi)
-    a = log_uniform(smallest, largest, rng) / 2
+    a = math.exp(rng.uniform(math.log(smallest), math.log(largest))) / 2
     b = a * rng.uniform(0.4, 1.0)
     u = (dx * math.cos(angle) + dy * math.sin(angle)) / a
     v = (dy * math.cos(angle) - dx * math.sin(angle)) / b
@@ -96,16 +94,11 @@ def random_region(height: int, width: int, rng: Rng) -> Array:
     return vein_region(height, width, rng)
 
 
-def log_uniform(low: float, high: float, rng: Rng) -> float:
-    return math.exp(rng.uniform(math.log(low), math.log(high)))
-
-
 def level_shift(image: Array, _: Array, rng: Rng) -> Array:
-    """A stain, a hot or a cold spot: another level, from faint to strong; texture kept."""
-    size = log_uniform(0.15, 2.5, rng)
-    own = rng.normal(0, 0.4 * min(size, 1.0), (len(image), 1, 1))
-    gain = 1 - min(size, 1.0) * rng.uniform(0, 0.4)
-    return np.asarray(image * gain + rng.choice((-size, size)) + own, np.float32)
+    """A stain, a hot or a cold spot: another level, texture kept."""
+    common = rng.choice((-1.0, 1.0)) * rng.uniform(0.5, 2.5)
+    own = rng.normal(0, 0.4, (len(image), 1, 1))
+    return np.asarray(image * rng.uniform(0.6, 1.0) + common + own, np.float32)
 
 
 def foreign_texture(image: Array, other: Array, rng: Rng) -> Array:
@@ -126,12 +119,12 @@ def smoothed(image: Array, _: Array, rng: Rng) -> Array:
 
 
 def seamless(image: Array, other: Array, rng: Rng) -> Array:
-    """The detail of another place, weaker or stronger, on this place's own brightness: no edge gives it away."""
+    """The detail of another place on this place's own brightness: no edge gives it away."""
     size = 2 * int(rng.integers(4, 12)) + 1
     moved = foreign_texture(image, other, rng)
     low = [cv2.blur(plane, (size, size)) for plane in moved]
     own = [cv2.blur(plane, (size, size)) for plane in image]
-    return np.asarray(own + log_uniform(0.5, 3.0, rng) * (moved - np.stack(low)), np.float32)
+    return np.asarray(own + rng.uniform(0.8, 1.8) * (moved - np.stack(low)), np.float32)
 
 
 FILLS: tuple[Callable[[Array, Array, Rng], Array], ...] = (
@@ -146,7 +139,7 @@ FILLS: tuple[Callable[[Array, Array, Rng], Array], ...] = (
 def add_anomaly(image: Array, other: Array, region: Array, rng: Rng) -> tuple[Array, Flags]:
     """Change `region` `[H, W]` of `image` `[C, H, W]`; `other` is another good part.
 
-    Returns the changed image and the mask `[H, W]` of what really changed visibly.
+    Returns the changed image and the mask `[H, W]` of what really changed by VISIBLE or more.
     """
     fill = FILLS[int(rng.integers(0, len(FILLS)))](image, other, rng)
     if rng.random() < 0.25:
@@ -155,13 +148,7 @@ def add_anomaly(image: Array, other: Array, region: Array, rng: Rng) -> tuple[Ar
         region = cv2.blur(region, (size, size))  # type: ignore[assignment]
     changed = image + region * (fill - image)
     change = cv2.blur(np.abs(changed - image).max(axis=0), (3, 3))
-    return changed, np.asarray((change > visible(image)) & (region > 0.1))
-
-
-def visible(image: Array) -> Array:
-    """`[H, W]`: the least change of `image` `[C, H, W]` that stands out from the detail around it."""
-    detail = np.abs(image - np.stack([cv2.blur(plane, (5, 5)) for plane in image])).max(axis=0)
-    return np.asarray(np.clip(1.5 * cv2.blur(detail, (15, 15)), FAINT, VISIBLE), np.float32)
+    return changed, np.asarray((change > VISIBLE) & (region > 0.1))
 
 
 def corrupt(images: Mapping[str, Array], rng: Rng) -> tuple[dict[str, Array], dict[str, Flags]]:
