@@ -2,7 +2,7 @@
 
     x_i -> Backbone_i -> evidence_i, deep_i -> MAA: z_i -> f_i = join(evidence_i, z_i)
     F = MRF(f, m); logit = head(F) + sum_{i<j} m_i m_j d_ij(z_i, z_j)
-    map = logit + TEXTURE_WEIGHT * sum_i m_i t_i(x_i) / sqrt(sum_i m_i)
+    t = sum_i m_i t_i(x_i) / sqrt(sum_i m_i); map = logit + TEXTURE_WEIGHT * t + LEVEL_WEIGHT * mean(t)
 
 d_ij is the cross-modal discrepancy: where two present modalities do not predict each other, something is wrong. t_i is
 the texture's distance to good parts, whose sum over independent modalities keeps the spread of one.
@@ -25,8 +25,9 @@ from radar_edge.models.mrf import Fusion
 from radar_edge.models.texture import Texture, smooth
 
 MAP_STRIDE = 4
-TEXTURE_WEIGHT = 6.0
-"""Logits for each unit of distance. Chosen on the validation defects of two real sets (docs/experiments.md)."""
+TEXTURE_WEIGHT, LEVEL_WEIGHT = 4.0, 2.0
+"""Logits for each unit of distance at a place, and of its mean over the image, which tells a part that is unusual all
+over. Chosen on the validation defects of three sets (docs/experiments.md)."""
 
 
 class RadarConfig(BaseModel):
@@ -109,7 +110,8 @@ class Radar(nn.Module):
         encoded = self.encode(inputs)
         logit, alpha = self.fuse(encoded, self.rebuilt(encoded), mask)
         unusual = self.unusual_texture(inputs, mask)
-        return RadarOutput(upsample(smooth(logit, 3) + TEXTURE_WEIGHT * unusual), alpha)
+        level = unusual.mean((2, 3), keepdim=True)
+        return RadarOutput(upsample(smooth(logit, 3) + TEXTURE_WEIGHT * unusual + LEVEL_WEIGHT * level), alpha)
 
     def unusual_texture(self, inputs: Mapping[str, Tensor], mask: Tensor) -> Tensor:
         """`[N, 1, H/4, W/4]`: how much further from good parts than they reach, all present modalities together."""
