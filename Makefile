@@ -8,11 +8,12 @@ PEERS = socat libmodbus-dev mbpoll pkg-config gcc chromium chromium-driver syste
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo pycuda trt-types test check lint types docs reference venv peers device-test clean
+.PHONY: help demo accuracy pycuda trt-types test check lint types docs reference venv peers device-test clean
 
 help:
 	@echo 'make demo    the whole chain in one go, on generated images (DATA=folder: on yours)'
 	@echo 'make test    all tests'
+	@echo 'make accuracy  train and judge on image folders: DATA="SET=FOLDER ...", ARGS="--configuration ... --seed ..."'
 	@echo 'make check   lint, types, tests, docs: what a reviewer would run'
 	@echo 'make docs    spelling, and the documentation as a site: build/site/index.html'
 	@echo 'make reference  the pages of docs/reference, anew from the code'
@@ -30,6 +31,11 @@ $(VENV)/.ready: setup.py constraints/workstation.txt
 
 demo: venv
 	$(VENV)/bin/radar-edge demo $(if $(DATA),--data '$(DATA)') $(ARGS)
+
+# What is trained and judged already is kept; tools/accuracy_results.py makes the tables of docs/benchmarks.md.
+accuracy: venv
+	@test -n '$(DATA)' || { echo "name the image folders: make accuracy DATA='SET=FOLDER ...' [ARGS='--configuration ...']"; exit 2; }
+	$(VENV)/bin/python tools/accuracy.py $(foreach set,$(DATA),--data '$(set)') --work build/accuracy $(ARGS)
 
 test: venv
 	$(VENV)/bin/pytest $(ARGS)

@@ -105,6 +105,12 @@ def test_the_table_of_engines_is_that_of_the_results() -> None:
     assert made in (ROOT / "docs/engines.md").read_text()
 
 
+def test_the_tables_of_benchmarks_are_those_of_the_documents() -> None:
+    made = printed("tools/accuracy_results.py", "docs/results/accuracy")
+    assert made.count("|") > 50
+    assert made in (ROOT / "docs/benchmarks.md").read_text(), "tools/accuracy_results.py docs/results/accuracy"
+
+
 @pytest.mark.parametrize("arguments", [[], ["mqtt"]])
 def test_the_tables_of_metrics_and_topics_are_those_of_the_code(arguments: list[str]) -> None:
     assert printed("tools/describe_metrics.py", *arguments) in (ROOT / "docs/metrics.md").read_text()

@@ -1,8 +1,8 @@
 """Synthetic anomalies and nuisances on normalised images. Knows no data set and no defect of one.
 
 An anomaly changes a region of one modality; its mask is where the change is really visible. A nuisance (gain,
-offset, gradient, noise, misregistration) happens to good parts and never makes a mask. All on the CPU with NumPy
-and OpenCV: a fifth of the time that the same operations took on small tensors.
+offset, gradient, noise, misregistration, a picture that carries nothing) happens to good parts and never makes a
+mask. All on the CPU with NumPy and OpenCV: a fifth of the time that the same operations took on small tensors.
 
 Sources: Perlin-masked blends after Zavrtanik et al., DRAEM (ICCV 2021); cut and paste after Li et al., CutPaste
 (CVPR 2021); placement per modality after DAS3D (arXiv 2410.09821), "augmentation dropout". Value noise (a random
@@ -25,6 +25,9 @@ Rng = np.random.Generator
 VISIBLE = 0.35
 """A change below this many standard deviations of the training pixels is no anomaly: nobody could see it."""
 MOST_REGIONS = 3
+FADED_SHARE = 0.15
+MOST_LEFT = 0.08
+"""Of the contrast of a faded image."""
 CLEAN_SHARE = 0.4
 
 
@@ -68,14 +71,27 @@ def streak_region(height: int, width: int, rng: Rng) -> Array:
     return np.asarray(line, np.float32)
 
 
+def vein_region(height: int, width: int, rng: Rng) -> Array:
+    """`[H, W]` soft winding line, such as a crack or a seam: a level line of noise, within a random window."""
+    noise = value_noise(height, width, int(rng.integers(2, 7)), rng)
+    window = ellipse_region(height, width, 0.3, 1.2, rng)
+    slope = np.hypot(*np.gradient(noise))
+    level = np.float32(rng.uniform(0.35, 0.65))
+    # To first order |noise - level| / slope is the distance to the level line in pixels.
+    distance = np.abs(noise - level) / np.maximum(slope, 1e-3)
+    return np.asarray(np.clip(rng.uniform(0.6, 2.6) + 0.5 - distance, 0, 1) * np.clip(3 * window, 0, 1), np.float32)
+
+
 def random_region(height: int, width: int, rng: Rng) -> Array:
     """`[H, W]` in [0, 1]: what an anomaly covers."""
     kind = rng.random()
-    if kind < 0.4:
+    if kind < 0.3:
         return blob_region(height, width, rng)
-    if kind < 0.75:
+    if kind < 0.55:
         return ellipse_region(height, width, 0.06, 0.35, rng)
-    return streak_region(height, width, rng)
+    if kind < 0.7:
+        return streak_region(height, width, rng)
+    return vein_region(height, width, rng)
 
 
 def level_shift(image: Array, _: Array, rng: Rng) -> Array:
@@ -102,7 +118,22 @@ def smoothed(image: Array, _: Array, rng: Rng) -> Array:
     return np.asarray(blurred + rng.normal(0, 0.3, (len(image), 1, 1)), np.float32)
 
 
-FILLS: tuple[Callable[[Array, Array, Rng], Array], ...] = (level_shift, foreign_texture, smoothed)
+def seamless(image: Array, other: Array, rng: Rng) -> Array:
+    """The detail of another place on this place's own brightness: no edge gives it away."""
+    size = 2 * int(rng.integers(4, 12)) + 1
+    moved = foreign_texture(image, other, rng)
+    low = [cv2.blur(plane, (size, size)) for plane in moved]
+    own = [cv2.blur(plane, (size, size)) for plane in image]
+    return np.asarray(own + rng.uniform(0.8, 1.8) * (moved - np.stack(low)), np.float32)
+
+
+FILLS: tuple[Callable[[Array, Array, Rng], Array], ...] = (
+    level_shift,
+    level_shift,
+    foreign_texture,
+    smoothed,
+    seamless,
+)
 
 
 def add_anomaly(image: Array, other: Array, region: Array, rng: Rng) -> tuple[Array, Flags]:
@@ -158,6 +189,27 @@ def nuisance(batch: Array, rng: Rng) -> Array:
     ramp_x = np.linspace(-1, 1, width, dtype=np.float32).reshape(1, 1, 1, -1) * 0.12 * draw(n, 1, 1, 1)
     noise = 0.04 * rng.random((n, 1, 1, 1), np.float32) * draw(*batch.shape)
     return np.asarray(shift(batch, rng) * gain + offset + ramp_y + ramp_x + noise, np.float32)
+
+
+def fade(images: Mapping[str, Array], masks: Mapping[str, Flags], present: Flags, rng: Rng) -> Flags:
+    """In some parts one modality of several comes to carry nothing: black, glare, a thermal picture without contrast.
+
+    `present` `[N, M]`, in the order of `images`. Changes `images` and `masks` `[N, H, W]` in place: what is gone is
+    no anomaly to anybody. Returns `[N, M]`: what still carries something. The only modality of a part never fades.
+    """
+    useful = present.copy()
+    names = list(images)
+    for n in np.flatnonzero(present.sum(1) > 1):
+        if rng.random() >= FADED_SHARE:
+            continue
+        place = int(rng.choice(np.flatnonzero(present[n])))
+        image = images[names[place]][n]
+        mean = image.mean(axis=(1, 2), keepdims=True)
+        level = rng.uniform(-3, 2) + rng.normal(0, 0.2, mean.shape)
+        image[:] = level + rng.uniform(0, MOST_LEFT) * (image - mean) + rng.normal(0, 0.01, image.shape)
+        masks[names[place]][n] = False
+        useful[n, place] = False
+    return useful
 
 
 def shift(batch: Array, rng: Rng, most: int = 2) -> Array:

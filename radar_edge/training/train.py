@@ -32,7 +32,7 @@ from radar_edge.modality import all_subsets
 from radar_edge.models.radar import Encoded, Radar, RadarConfig
 from radar_edge.preprocess import Preprocess
 from radar_edge.training import losses
-from radar_edge.training.anomalies import corrupt, nuisance
+from radar_edge.training.anomalies import corrupt, fade, nuisance
 from radar_edge.training.checkpoint import DOCUMENT, STATE, load_tensors, save_run, save_tensors
 
 SAVE_EVERY_S = 20.0
@@ -128,7 +128,7 @@ def train(
         "data_sha256": data_digest(fit, held_out),
     }
     data = load_data(fit, preprocess, dataset.modalities, config)
-    state = start(config, RadarConfig.model_validate(document["model"]), device)
+    state = start(config, RadarConfig.model_validate(document["model"]), data, device)
     if resume:
         load_state(folder, state, files.sha256_json(document))
     began = time.monotonic()
@@ -192,9 +192,13 @@ def load_data(
     return Data({name: arrays[name] for name in modalities}, torch.from_numpy(np.asarray(presence, np.float32)))
 
 
-def start(config: TrainConfig, shape: RadarConfig, device: str) -> State:
+def start(config: TrainConfig, shape: RadarConfig, data: Data, device: str) -> State:
     torch.manual_seed(config.seed)
-    model = Radar(shape).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = Radar(shape)
+    for i, name in enumerate(model.modalities):
+        good = data.inputs[name][data.presence[:, i].numpy() > 0]
+        model.texture[name].learn(torch.from_numpy(good))  # type: ignore[operator]
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(model, multi_avg_fn=ema, use_buffers=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -247,9 +251,10 @@ def step_losses(model: Radar, data: Data, config: TrainConfig, step: int, stage:
     rng = np.random.default_rng((config.seed, step))
     picked = batch_indices(len(data.presence), config, step)
     presence = data.presence[picked]
-    present = {name: presence[:, i].bool().to(device) for i, name in enumerate(model.modalities)}
     good = {name: nuisance(batch[picked.numpy()], rng) for name, batch in data.inputs.items()}
     changed, marked = corrupt(good, rng)
+    useful = torch.from_numpy(fade(changed, marked, presence.numpy() > 0, rng))
+    present = {name: useful[:, i].to(device) for i, name in enumerate(model.modalities)}
     clean = {name: torch.from_numpy(batch).to(device) for name, batch in good.items()}
     masks = {name: torch.from_numpy(mask).to(device) & present[name][:, None, None] for name, mask in marked.items()}
     encoded = model.encode(
@@ -264,7 +269,7 @@ def step_losses(model: Radar, data: Data, config: TrainConfig, step: int, stage:
         "spread": 0.1 * losses.spread(encoded, present),
     }
     if stage == 2:
-        terms |= judge_all_subsets(model, encoded, rebuilt, masks, presence.to(device))
+        terms |= judge_all_subsets(model, encoded, rebuilt, masks, presence.to(device), useful.to(device))
     return terms
 
 
@@ -288,19 +293,23 @@ def judge_all_subsets(
     rebuilt: Mapping[tuple[str, str], Tensor],
     masks: Mapping[str, Tensor],
     presence: Tensor,
+    useful: Tensor,
 ) -> dict[str, Tensor]:
-    """Segmentation loss of every Subset on the parts that have one of its modalities."""
+    """Segmentation loss of every Subset on the parts of which one of its modalities carries something.
+
+    `presence` `[N, M]` is what the fusion is told; `useful` `[N, M]` lacks what is there and faded.
+    """
     per_modality = torch.stack([masks[name] for name in model.modalities], 1)
     terms: dict[str, Tensor] = {}
     for subset in all_subsets(model.modalities):
         members = torch.tensor(subset.mask(model.modalities), device=presence.device)
-        mask = presence * members
-        has_any = mask.sum(1) > 0
-        if not bool(has_any.all()):
-            mask = torch.where(has_any[:, None], mask, members.float())
+        judged = (useful & members).any(1)
+        if not bool(judged.any()):
+            continue
+        mask = torch.where(judged[:, None], presence * members, members.float())
         logit, alpha = model.fuse(encoded, rebuilt, mask)
         visible = (per_modality & members[None, :, None, None]).any(1)
-        terms[f"map_{subset.slug}"] = losses.segmentation(logit[has_any], visible[has_any])
+        terms[f"map_{subset.slug}"] = losses.segmentation(logit[judged], visible[judged])
         if len(subset) == len(model.modalities) > 1:
             terms["attention"] = 0.1 * losses.attention_hint(alpha, per_modality)
     return terms

@@ -56,7 +56,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def requests_of(driver: Any) -> list[str]:
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    return [url for url in asked if not url.startswith("chrome")]  # the browser's own first page
 
 
 def show(driver: Any, page: Path, width: int = 1200, **features: str) -> None:

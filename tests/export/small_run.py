@@ -88,6 +88,11 @@ def write_run(
         "data_sha256": "d" * 64,
     }
     model = Radar(config)
+    for texture in model.texture.values():
+        # Filters unlike each other, as those of good parts are, and a distance that says nothing.
+        for level in range(4):
+            texture.filters(level).normal_()
+        texture.whiten.zero_()
     change(model)
     save_run(folder, model, document)
     return folder

@@ -4,7 +4,17 @@ import cv2
 import numpy as np
 import pytest
 
-from radar_edge.training.anomalies import VISIBLE, corrupt, nuisance, random_region
+from radar_edge.training.anomalies import (
+    FADED_SHARE,
+    MOST_LEFT,
+    VISIBLE,
+    corrupt,
+    fade,
+    nuisance,
+    random_region,
+    seamless,
+    vein_region,
+)
 
 
 def batch(seed: int = 0, count: int = 12) -> dict[str, np.ndarray]:
@@ -67,3 +77,52 @@ def test_regions_are_soft_masks_of_the_size_asked_for(seed: int) -> None:
     assert region.shape == (48, 64)
     assert region.dtype == np.float32
     assert 0 <= region.min() <= region.max() <= 1
+
+
+def test_a_vein_is_thin_and_long() -> None:
+    long_enough = 0
+    for seed in range(20):
+        line = vein_region(96, 96, np.random.default_rng(seed)) > 0.5
+        _, _, stats, _ = cv2.connectedComponentsWithStats(line.astype(np.uint8))
+        longest = max((max(width, height) for _, _, width, height, _ in stats[1:]), default=0)
+        thickest = cv2.distanceTransform(line.astype(np.uint8), cv2.DIST_L2, 3).max()
+        long_enough += longest > 4 * thickest
+        assert line.mean() < 0.3
+    assert long_enough >= 16
+
+
+def test_a_seamless_fill_keeps_the_brightness_of_the_place() -> None:
+    rng = np.random.default_rng(0)
+    ramp = np.tile(np.linspace(-2, 2, 64, dtype=np.float32), (1, 64, 1))
+    other = rng.standard_normal((1, 64, 64), np.float32)
+    filled = seamless(ramp, other, rng)
+    assert np.abs(filled - ramp).mean() > 0.1
+    far = [cv2.blur(image[0], (31, 31)) for image in (filled, ramp)]
+    assert np.abs(far[0] - far[1])[16:-16, 16:-16].max() < 0.5
+
+
+def test_a_faded_picture_carries_nothing_and_nobody_is_asked_for_it() -> None:
+    images = batch(count=300)
+    marks = {name: np.ones((300, 64, 64), bool) for name in images}
+    present = np.ones((300, 2), bool)
+    present[:50, 1] = False
+    useful = fade(images, marks, present, np.random.default_rng(0))
+    assert (useful <= present).all()
+    assert useful.any(1).all()
+    assert np.array_equal(useful[:50], present[:50])
+    faded = present & ~useful
+    assert abs(faded[50:].any(1).mean() - FADED_SHARE) < 0.06
+    assert faded[:, 0].any()
+    assert faded[:, 1].any()
+    for place, name in enumerate(images):
+        for n in range(300):
+            assert marks[name][n].any() == (not faded[n, place])
+            assert (images[name][n].std(axis=(1, 2)).max() < 2 * MOST_LEFT) == faded[n, place]
+
+
+def test_the_only_camera_never_fades() -> None:
+    images = {"rgb": batch()["rgb"]}
+    before = images["rgb"].copy()
+    useful = fade(images, {"rgb": np.zeros((12, 64, 64), bool)}, np.ones((12, 1), bool), np.random.default_rng(0))
+    assert useful.all()
+    assert np.array_equal(images["rgb"], before)

@@ -169,3 +169,22 @@ def test_time_is_not_part_of_the_result(data: Path, tmp_path: Path) -> None:
     train(index(data), tmp_path / "t", TrainConfig(**SMALL))
     document = json.loads((tmp_path / "t" / "run.json").read_text())
     assert 0 <= document["seconds"] <= time.monotonic() - began
+
+
+def test_a_camera_that_carries_nothing_teaches_its_own_engine_nothing(data: Path, run: Path) -> None:
+    model = load_run(run).model.train()
+    rng = torch.Generator().manual_seed(0)
+    inputs = {"rgb": torch.randn(4, 3, 32, 32, generator=rng), "tir": torch.randn(4, 2, 32, 32, generator=rng)}
+    masks = {name: torch.zeros(4, 32, 32, dtype=torch.bool) for name in inputs}
+    everything, faded = torch.ones(4, 2), torch.tensor([[True, False]] * 4)
+    encoded = model.encode(inputs)
+    terms = training.judge_all_subsets(model, encoded, model.rebuilt(encoded), masks, everything, faded)
+    assert set(terms) == {"map_rgb", "map_rgb_tir", "attention"}
+
+
+def test_texture_statistics_are_learned_from_the_good_parts_that_have_the_modality(run: Path) -> None:
+    model = load_run(run).model
+    for name in ("rgb", "tir"):
+        texture = model.texture[name]
+        assert texture.filters(0).abs().sum() > 0
+        assert float(texture.centre) > 0

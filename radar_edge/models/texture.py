@@ -1,0 +1,116 @@
+"""Texture statistics of one modality: how unusual its fine structure is, place by place. Nothing here is trained.
+
+    x                    [N, C, H, W]
+    energy               [N, D, H/4, W/4]   |filter responses| at LEVELS scales, log, minus the image's own mean
+    distance             [N, 1, H/4, W/4]   Mahalanobis distance to all places of good parts, 1 on average, smoothed
+    forward(x)           distance minus what good parts reach, within +-LIMIT
+
+Filters are principal components of mean-free patches of good parts, the Gaussian has one full covariance for all
+places: a learned segmentation knows only the anomalies that it was shown, this knows what good parts are like. The
+image's own mean is taken away, so neither exposure nor contrast counts, and a picture that carries nothing is as usual
+as any. The logarithm's floor lies well above noise. Whitening is a plain product: no INT8 reaches the covariance.
+
+Sources: Mahalanobis distance of patch features, Defard et al., PaDiM (ICPR 2021); filter energies, Laws (1980);
+principal components as filters, Chan et al., PCANet (IEEE TIP 2015).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LEVELS, FILTERS, SIDE = 4, 8, 5
+ENERGY_FLOOR = 0.05
+"""Of log(energy + floor), in standard deviations of the training pixels: weaker structure is noise."""
+SHRINKAGE = 0.1
+"""Of the covariance towards its diagonal."""
+LEAST_VARIANCE = 1e-3
+LEAST_DEVIATION = 0.05
+LIMIT = 1.0
+"""Some six standard deviations of good parts' scores: further away is no more anomalous."""
+MOST_PARTS, MOST_PATCHES, CHUNK = 400, 60_000, 16
+TOP_SHARE = 0.005
+"""Good parts are measured as scoring.image_score measures: by the mean of the map's highest 0.5 %."""
+
+
+class Texture(nn.Module):
+    """All of it are buffers, set by `learn` from good parts; before that every image is as usual as another."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        features = LEVELS * FILTERS
+        self.mean: Tensor
+        self.whiten: Tensor
+        self.centre: Tensor
+        for level in range(LEVELS):
+            self.register_buffer(f"filters_{level}", torch.zeros(FILTERS, channels, SIDE, SIDE))
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("whiten", torch.eye(features))
+        self.register_buffer("centre", torch.zeros(()))
+
+    def filters(self, level: int) -> Tensor:
+        return self.get_buffer(f"filters_{level}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.distance(self.energy(x)) - self.centre).clamp(-LIMIT, LIMIT)
+
+    def energy(self, x: Tensor) -> Tensor:
+        """`[N, LEVELS * FILTERS, H/4, W/4]`."""
+        height, width = x.shape[2] // 4, x.shape[3] // 4
+        bands = []
+        for level in range(LEVELS):
+            response = F.conv2d(margin(x), self.filters(level)).abs()
+            if level < 2:
+                response = F.avg_pool2d(response, 4 // 2**level)
+            elif level > 2:
+                response = F.interpolate(response, size=(height, width), mode="nearest")
+            bands.append(response)
+            x = F.avg_pool2d(x, 2)
+        energy = (torch.cat(bands, 1) + ENERGY_FLOOR).log()
+        return smooth(energy - energy.mean((2, 3), keepdim=True), 3)
+
+    def distance(self, energy: Tensor) -> Tensor:
+        """`[N, 1, H/4, W/4]`, near 1 where good parts are."""
+        whitened = torch.matmul(energy.permute(0, 2, 3, 1) - self.mean, self.whiten)
+        return smooth(whitened.square().mean(3).sqrt()[:, None], 5)
+
+    @torch.no_grad()
+    def learn(self, good: Tensor) -> None:
+        """Set everything from good parts `[N, C, H, W]`; of more than MOST_PARTS an even choice. Deterministic."""
+        good = good[:: -(-len(good) // MOST_PARTS)]
+        scaled = good
+        for level in range(LEVELS):
+            self.filters(level).copy_(principal_filters(scaled))
+            scaled = F.avg_pool2d(scaled, 2)
+        energy = torch.cat([self.energy(part) for part in torch.split(good, CHUNK)])
+        values = energy.transpose(0, 1).flatten(1)
+        covariance = torch.cov(values)
+        covariance += SHRINKAGE * (torch.diag(torch.diag(covariance)) - covariance)
+        variances, axes = torch.linalg.eigh(covariance)
+        self.mean.copy_(values.mean(1))
+        self.whiten.copy_(axes / variances.clamp(min=LEAST_VARIANCE).sqrt())
+        distance = self.distance(energy).flatten(1)
+        scores = distance.topk(max(1, round(TOP_SHARE * distance.shape[1]))).values.mean(1)
+        self.centre.copy_(scores.mean())
+
+
+def margin(images: Tensor) -> Tensor:
+    padded: Tensor = F.pad(images, (SIDE // 2,) * 4, mode="reflect")
+    return padded
+
+
+def smooth(x: Tensor, side: int) -> Tensor:
+    return F.avg_pool2d(x, side, 1, side // 2, count_include_pad=False)
+
+
+def principal_filters(images: Tensor) -> Tensor:
+    """`[FILTERS, C, SIDE, SIDE]`: principal components of patches without their channels' means, of unit response."""
+    channels = images.shape[1]
+    patches = F.unfold(margin(images), SIDE, stride=max(1, images.shape[3] // 26)).permute(0, 2, 1).flatten(0, 1)
+    patches = patches[:: -(-len(patches) // MOST_PATCHES)].reshape(-1, channels, SIDE * SIDE)
+    patches = (patches - patches.mean(2, keepdim=True)).flatten(1)
+    variances, axes = torch.linalg.eigh(patches.T @ patches / len(patches))
+    strongest = (axes / variances.sqrt().clamp(min=LEAST_DEVIATION)).T.flip(0)[:FILTERS]
+    filters: Tensor = strongest.reshape(FILTERS, channels, SIDE, SIDE)
+    return filters
