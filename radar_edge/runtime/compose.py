@@ -86,7 +86,7 @@ def open_line(
             evidence=None if config.evidence is None else stack.enter_context(Evidence(config.evidence, journal.run)),
             feed=feed,
         )
-        yield Line(parts, config, facts)
+        yield Line(parts, config)
 
 
 def product_of(config: LineConfig, bundle: Bundle, wrap: Wrap = lambda engine: engine) -> Product:

@@ -114,9 +114,9 @@ class Desk:
         return None
 
     def settle(self, slot: Slot, verdict: Verdict) -> bool:
-        """Send `verdict` if the slot is still open; False (and nothing sent) if it came too late."""
+        """Send `verdict` if the slot is still open and its product in force; else False, and nothing sent."""
         now_ns = self._clock.now_ns()
-        if slot.fill(verdict, now_ns):
+        if self._changeover.fill(slot, verdict, now_ns):
             self._send(slot, verdict, now_ns)
             return True
         self.tally.late()

@@ -10,7 +10,7 @@ owner        the end                     ends all; brings the first error of any
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -40,10 +40,8 @@ END_S = 2.0
 class Line:
     """One run of a line. `run` blocks until it is told to end."""
 
-    def __init__(self, parts: LineParts, config: LineConfig, facts: Mapping[str, Any] | None = None) -> None:
-        """`facts` say of what the line is made, for whoever looks at it."""
+    def __init__(self, parts: LineParts, config: LineConfig) -> None:
         self._parts = parts
-        self._facts = dict(facts or {})
         self._began_ns = parts.clock.now_ns()
         self._views = 0
         self._times: dict[str, Any] = {}
@@ -115,10 +113,13 @@ class Line:
             standing.tell(standing.status())
         pause.wait(GOODBYE_S)
         desk.note_deliveries()
+        if self._parts.feed is not None:
+            self._parts.feed.state(self.view())
 
     def state(self) -> dict[str, Any]:
         """Health, status, counts and process ids, as plain data for a file or a screen."""
         parts, status, reports = self._parts, self._stations.standing.status(), self._stations.gathering.reports
+        changeover = self._stations.changeover
         now_ns, failing_ns = parts.clock.now_ns(), parts.journal.failing_since_ns()
         engine = self._inspection.engine if self._inspection is not None else None
         return {
@@ -127,14 +128,15 @@ class Line:
             "uptime_s": round((now_ns - self._began_ns) / NS_PER_S, 1),
             "run": parts.journal.run,
             "version": __version__,
-            "bundle": self._facts.get("bundle", ""),
+            "bundle": "" if changeover.active is None else changeover.current.bundle_sha256,
+            "degraded_policy": self._config.routing.degraded,
             "status": [bit.name for bit in StatusBit if bit in status and bit.name],
             "plc_alive": parts.link.plc_alive,
             "plc_trouble": parts.link.trouble,
             "cameras": {report.camera_id: camera_state(report, now_ns) for report in reports.values()},
             "pids": parts.cameras.pids,
             "restarts": parts.cameras.restarts,
-            "product": self._stations.changeover.active,
+            "product": changeover.active,
             "engine": engine.slug if engine else None,
             "frames_dropped": self._stations.gathering.frames_dropped,
             "evidence_not_kept": None if parts.evidence is None else parts.evidence.not_kept,

@@ -23,8 +23,9 @@ from radar_edge.errors import ConfigError
 from radar_edge.inference.runner import Runner
 from radar_edge.modality import Subset
 from radar_edge.preprocess import Preprocess
-from radar_edge.records import Reason
+from radar_edge.records import Reason, Verdict
 from radar_edge.runtime.plc.link import Command, CommandCode, StatusBit, Trigger
+from radar_edge.runtime.slot import Slot
 from radar_edge.scoring import Calibration
 
 NUMBER_SHIFT = 8
@@ -94,10 +95,18 @@ class Changeover:
         self._event("product_selected", str(number), former=former, known=number in self._products)
         return True
 
+    def fill(self, slot: Slot, verdict: Verdict, now_ns: int) -> bool:
+        """Slot.fill, unless another product was selected since the slot's trigger; no selection comes between."""
+        with self._lock:
+            return self._in_force(slot.trigger) and slot.fill(verdict, now_ns)
+
+    def _in_force(self, trigger: Trigger) -> bool:
+        return self._active is not None and trigger.received_ns >= self._since_ns
+
     def refusal(self, trigger: Trigger) -> Reason | None:
         """Why this part may not be judged; None if it may."""
         with self._lock:
-            ready = self._active is not None and trigger.received_ns >= self._since_ns
+            ready = self._in_force(trigger)
         return None if ready else Reason.CHANGEOVER
 
     # --- the inspection's side

@@ -36,6 +36,7 @@ class Tally:
         """The verdict of `part` went to the link, `sent_ms` after its trigger."""
         shown = recent(verdict, part, sent_ms)
         with self._lock:
+            shown["seq"] = self._verdicts.total() + 1
             self._verdicts[verdict.code.name.lower()] += 1
             self._reasons[verdict.reason.name.lower()] += 1
             if verdict.subset is not None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.types import Message, Receive, Scope, Send
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
 
 MOST_CLIENTS = 64
 TICK_S = 0.5

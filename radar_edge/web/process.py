@@ -24,7 +24,9 @@ from radar_edge.config import LineConfig, PageConfig
 from radar_edge.errors import ConfigError, MachineError, MissingPackageError
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1, 32
-END_S = 2.0
+END_S = 4.0
+USER_TIMEOUT_MS = 30_000
+"""A client that acknowledges nothing for so long is cut off by the kernel, with what it never read."""
 BACKLOG = 128
 LEAST_TOKEN = 16
 
@@ -38,7 +40,7 @@ class PageProcess:
         Raises MissingPackageError, ConfigError for a file that cannot be used, MachineError for an address that cannot
         be had.
         """
-        check(config)
+        word = check(config)
         page = config.page
         self._clock = clock
         self._say = say
@@ -49,6 +51,7 @@ class PageProcess:
         self._feed.bind(str(self.address))
         self._order = {
             "page": None if page is None else page.model_dump(mode="json"),
+            "token": word,
             "local_only": page is not None and page.loopback,
             "mqtt": None if config.mqtt is None else config.mqtt.model_dump(mode="json"),
             "journal": str(config.journal.path.absolute()),
@@ -62,7 +65,10 @@ class PageProcess:
     def _start(self) -> None:
         fds = tuple(s.fileno() for s in (self._feed, self._listening) if s is not None)
         command = [sys.executable, "-m", "radar_edge.web.serve"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=fds, text=True)
+        # A session of its own: Ctrl-C is for the line, which then ends this process.
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, pass_fds=fds, text=True, start_new_session=True
+        )
         if self._process.stdin is None:
             raise AssertionError("a pipe was asked for")
         self._stdin = self._process.stdin
@@ -98,7 +104,11 @@ class PageProcess:
             )
         elif now_ns >= self._again_ns:
             self._let_go()
-            self._start()
+            try:
+                self._start()
+            except OSError as error:  # no room for a process ends no line
+                self._say(f"page and telemetry: cannot be started ({error.strerror})")
+                self._started_ns, self._again_ns = now_ns, None
 
     def _let_go(self) -> None:
         with suppress(BrokenPipeError):
@@ -123,24 +133,26 @@ class PageProcess:
         self.close()
 
 
-def check(config: LineConfig) -> None:
+def check(config: LineConfig) -> str | None:
+    """The page's token, None if it needs none."""
     needed = dict.fromkeys(("uvicorn", "starlette", "prometheus_client"), "page") if config.page is not None else {}
     needed |= {"paho": "telemetry"} if config.mqtt is not None else {}
     for package, extra in needed.items():
         if find_spec(package) is None:
             raise MissingPackageError(package, extra, "what line.yaml says of page and mqtt")
-    if config.page is not None and config.page.token_file is not None:
-        check_token(config.page.token_file)
     if config.mqtt is not None:
         from radar_edge.web.mqtt_client import open_client
 
         open_client(config.mqtt)  # its files are read: what is wrong with them is said before the line starts
+    return None if config.page is None or config.page.token_file is None else read_token(config.page.token_file)
 
 
 def listen(page: PageConfig) -> socket.socket:
     try:
         (family, _, _, _, address), *_ = socket.getaddrinfo(page.host, page.port, type=socket.SOCK_STREAM)
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        server = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        return server
     except OSError as error:
         raise MachineError(
             f"the status page cannot listen on {page.host}, port {page.port}",
@@ -149,7 +161,7 @@ def listen(page: PageConfig) -> socket.socket:
         ) from error
 
 
-def check_token(path: Path) -> None:
+def read_token(path: Path) -> str:
     try:
         word = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -161,3 +173,4 @@ def check_token(path: Path) -> None:
             wanted=f'at least {LEAST_TOKEN} printable ASCII characters, none of them a space or one of " ; , \\\\',
             next_step=f"openssl rand -hex 16 > {path}",
         )
+    return word

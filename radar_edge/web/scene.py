@@ -27,12 +27,13 @@ class Picture:
 class Scene:
     """`take` what arrived; ask for `document`. Used from one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_version: int = 0) -> None:
+        """Versions of pictures count from `first_version`: those of a former process must not come again."""
         self.state: dict[str, Any] | None = None
         self.images: dict[str, Picture] = {}
         self.heat: Picture | None = None
         self.unreadable = 0
-        self._versions = 0
+        self._versions = first_version
 
     def take(self, message: bytes) -> None:
         head, _, data = message.partition(b"\n")

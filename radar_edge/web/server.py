@@ -99,7 +99,7 @@ class Pages:
             Route("/api/gallery", self.gallery),
             Route("/view/heat.png", self.heat),
             Route("/view/{modality}.jpg", self.view),
-            Route("/evidence/{run:int}/{part:int}/{modality}.jpg", self.evidence),
+            Route("/evidence/{run}/{part}/{modality}.jpg", self.evidence),
             Route("/metrics", self.metrics),
         ]
 

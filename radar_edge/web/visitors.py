@@ -30,6 +30,8 @@ class Door:
     """Middleware. `token` None: whoever reaches the address may look."""
 
     def __init__(self, app: ASGIApp, *, token: str | None, local_only: bool) -> None:
+        if token == "":
+            raise ValueError("an empty token would let everybody in")
         self._app = app
         self._token = token
         self._local_only = local_only

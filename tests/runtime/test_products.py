@@ -12,10 +12,11 @@ from line_fakes import BAD, GOOD, MODALITIES, FakeEngine, bench, product_of, wai
 from radar_edge.config import OWN, LineConfig, validate
 from radar_edge.errors import ConfigError
 from radar_edge.modality import all_subsets
-from radar_edge.records import Code, Reason
+from radar_edge.records import Code, Reason, Verdict
 from radar_edge.runtime.journal_file import read_events, read_parts
 from radar_edge.runtime.plc.link import Command, CommandCode, StatusBit, Trigger
 from radar_edge.runtime.products import NUMBER_SHIFT, Changeover, Product, check_products
+from radar_edge.runtime.slot import SlotTable
 from radar_edge.simulation.bright import line_document
 
 SELECT, RESET = CommandCode.SELECT, CommandCode.RESET
@@ -64,6 +65,22 @@ def test_the_last_of_two_quick_selections_counts() -> None:
     line.take(Command(SELECT, 2, 11))
     line.in_place(1, 12)
     assert (line.active, line.due()) == (None, 2)
+
+
+def test_a_verdict_that_is_ready_when_the_selection_is_taken_fills_no_slot() -> None:
+    change = changeover(1, 2)
+    change.take(Command(CommandCode.SELECT, 1, 0))
+    change.in_place(1, 10)
+    slot = SlotTable(1000, 0).open(Trigger(7, 20))
+    assert slot is not None
+    change.take(Command(CommandCode.SELECT, 2, 0))  # the open slots are answered a moment later
+    assert not change.fill(slot, Verdict(7, Code.PASS, Reason.GOOD), 30)
+    change.in_place(2, 40)
+    assert not change.fill(slot, Verdict(7, Code.PASS, Reason.GOOD), 50)
+    assert slot.refuse(Reason.CHANGEOVER, 60) is not None
+    later = SlotTable(1000, 0).open(Trigger(8, 70))
+    assert later is not None
+    assert change.fill(later, Verdict(8, Code.PASS, Reason.GOOD), 80)
 
 
 def test_a_reset_is_told_once_and_an_unknown_command_does_nothing() -> None:

@@ -41,7 +41,8 @@ SWITCHES = (
 
 def recent(part: int = 41, code: str = "PASS", reason: str = "GOOD") -> dict[str, Any]:
     return {
-        "part": part, "trigger_id": part, "code": code, "reason": reason, "subset": "rgb_tir", "degraded": False,
+        "part": part, "seq": part, "trigger_id": part, "code": code, "reason": reason, "subset": "rgb_tir",
+        "degraded": False,
         "score": 0.3, "threshold": 0.5, "p_value": 0.4, "contributions": {"rgb": 0.25, "tir": 0.75}, "sent_ms": 12.5,
     }  # fmt: skip
 
@@ -56,7 +57,7 @@ def well(**changes: Any) -> dict[str, Any]:
     }  # fmt: skip
     said = {
         "at_ns": time.monotonic_ns(), "run": 1, "status": ["READY"], "cameras": cameras, "engine": "rgb_tir",
-        "drift": {}, "recent": [recent(40), recent()],
+        "drift": {}, "recent": [recent(40), recent()], "degraded_policy": "may_pass",
     }  # fmt: skip
     return example_state(**{**said, **changes})
 

@@ -75,10 +75,10 @@ def test_the_gallery_shows_what_the_ring_kept(tmp_path: Path) -> None:
         (2, 10, ["rgb", "tir"], "2/10"),
         (2, 9, ["rgb", "tir"], "2/9"),
     ]
-    red = cv2.imdecode(np.frombuffer(picture(folder, 2, 9, "rgb") or b"", np.uint8), 1)
+    red = cv2.imdecode(np.frombuffer(picture(folder, "2", "9", "rgb") or b"", np.uint8), 1)
     assert red.shape == (360, 480, 3)
     assert red[5, 5].argmax() == 2  # BGR: red stays red
-    grey = cv2.imdecode(np.frombuffer(picture(folder, 2, 9, "tir") or b"", np.uint8), 0)
+    grey = cv2.imdecode(np.frombuffer(picture(folder, "2", "9", "tir") or b"", np.uint8), 0)
     assert grey.min() < 20
     assert grey.max() > 235
 
@@ -87,6 +87,7 @@ def test_nothing_outside_the_folder_is_a_picture(tmp_path: Path) -> None:
     (tmp_path / "evidence" / "1" / "1").mkdir(parents=True)
     (tmp_path / "secret.png").write_bytes(cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes())
     for name in ("../../../secret", "..%2f..%2fsecret", "", "a" * 300, "x\0y"):
-        assert picture(tmp_path / "evidence", 1, 1, name) is None
-    assert picture(tmp_path / "evidence", 10**30, 1, "rgb") is None
+        assert picture(tmp_path / "evidence", "1", "1", name) is None
+        assert picture(tmp_path / "evidence", name, "1", "rgb") is None
+    assert picture(tmp_path / "evidence", "9" * 5000, "1", "rgb") is None
     assert newest(tmp_path / "nowhere", lambda *_: {}) == []

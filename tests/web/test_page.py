@@ -26,6 +26,17 @@ STATES: dict[str, tuple[dict[str, Any], str, str]] = {
     "recalibrate": ({"drift": DRIFTING}, "RECALIBRATE", "rgb + tir"),
     "journal": ({"status": ["READY", "JOURNAL"], "journal": {"failing_s": 3.0, "pending": 9}}, "Journal", "rejected"),
     "fault": ({"status": ["FAULT"]}, "FAULT", "rejected"),
+    "reject_all": (
+        {"cameras": lost("tir"), "status": ["READY", "DEGRADED"], "degraded_policy": "reject_all"},
+        "DEGRADED",
+        "every part is rejected",
+    ),
+    "barren": (
+        {"recent": [recent(n, "NO_DECISION", "DEADLINE") for n in range(8)]},
+        "NOTHING PASSES",
+        "no verdict in time",
+    ),
+    "no_product": ({"product": None, "status": ["PRODUCT"], "uptime_s": 500.0}, "NOT READY", "no product"),
 }
 
 

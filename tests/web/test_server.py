@@ -203,6 +203,29 @@ def test_a_killed_page_comes_back_on_the_same_address(tmp_path: Path) -> None:
         page.close()
 
 
+def test_a_machine_without_room_for_a_process_ends_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, said = ManualClock(), []
+    with PageProcess(line_config(tmp_path), clock, said.append) as process:
+        os.kill(process.pid, signal.SIGKILL)
+        while not said:
+            process.mind()
+            time.sleep(0.01)
+
+        def full(*_: object, **__: object) -> None:
+            raise OSError(24, "Too many open files")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(subprocess, "Popen", full)
+            clock.advance_ms(2100)
+            process.mind()
+        assert "Too many open files" in said[-1]
+        former = process.pid
+        for _ in range(10):
+            clock.advance_ms(40_000)
+            process.mind()
+        assert process.pid != former
+
+
 def test_the_page_ends_with_the_line(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; sys.path.insert(0, sys.argv[2]);"

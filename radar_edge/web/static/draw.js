@@ -59,10 +59,21 @@ export function bar(name, share) {
     shape("rect", { x: 0, y: 0, width, height: 10 }));
   return element("div", { class: "bar" }, element("span", {}, name), element("i", {}, drawn), element("span", {}, `${Math.round(share * 100)} %`));
 }
-// Stacked bars, the oldest left; patterns tell the kinds apart without colour.
+// Plain, striped and dotted: the kinds are told apart without colour.
+function patterns() {
+  const pattern = (id, ...marks) => shape("pattern", { id, width: 4, height: 4, patternUnits: "userSpaceOnUse" }, ...marks);
+  const ground = (fill) => shape("rect", { width: 4, height: 4, fill });
+  return shape("defs", {},
+    pattern("reject-fill", ground("#c9141d"), shape("rect", { width: 4, height: 1.6, fill: "#ffffff" })),
+    pattern("no_decision-fill", ground("#45525d"), shape("rect", { x: 1, y: 1, width: 1.6, height: 1.6, fill: "#ffffff" })));
+}
+export function swatch(kind) {
+  return shape("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, patterns(), shape("rect", { width: 12, height: 12, class: kind }));
+}
+// Stacked bars, the oldest left.
 export function stacks(bars, kinds, label) {
   const most = Math.max(1, ...bars.map((b) => kinds.reduce((sum, kind) => sum + b[kind], 0)));
-  const drawn = shape("svg", { viewBox: `0 0 ${bars.length * 10} 100`, preserveAspectRatio: "none", role: "img", "aria-label": label });
+  const drawn = shape("svg", { viewBox: `0 0 ${bars.length * 10} 100`, preserveAspectRatio: "none", role: "img", "aria-label": label }, patterns());
   bars.forEach((b, i) => {
     let y = 100;
     for (const kind of kinds) {

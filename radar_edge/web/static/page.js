@@ -1,13 +1,16 @@
 // The page: what arrives over /events, shown. It asks for nothing but pictures, the history and the gallery.
-import { bar, CODES, duration, element, fill, NE107, sign, stacks, table } from "./draw.js";
+import { bar, CODES, duration, element, fill, NE107, sign, stacks, swatch, table } from "./draw.js";
 import { LANGUAGES, speak, spoken, word } from "./words.js";
 
 const QUIET_MS = 2000;   // no event for so long: the page itself is cut off
 const HISTORY_MS = 10000;
+const LOST_MS = 10000;   // then the connection is made anew: a proxy or a power cut may have ended it in silence
+const NONE_PASSED = 8;   // so many verdicts in a row without a PASS are told from afar
 const at = (id) => document.getElementById(id);
 let scene = null;
 let heardAt = 0;
 let hours = 8;
+let events = null;
 
 // --- what the line is doing, in one word
 const SIGNS = {
@@ -24,16 +27,28 @@ function standing(fresh, s) {
     const unselected = s.product === null ? [word("no_product")] : [];
     return ["stopped", word("stopped"), [word("stopped_why"), [...unselected, ...causes].join("; ")].join(" ")];
   }
-  if (!s.plc_alive) return ["silent", word("silent"), word("silent_why")];
+  if (!s.plc_alive) return ["silent", word("silent"), [word("silent_why"), s.plc_trouble].filter(Boolean).join(" ")];
   if (s.status.includes("JOURNAL")) return ["stopped", word("journal"), word("journal_why")];
+  const barren = nothingPasses(s);
+  if (barren) return ["stopped", word("nothing_passes"), barren];
   if (s.status.includes("DEGRADED")) {
     const lost = Object.values(s.cameras).filter((c) => !c.usable).map((c) => `${c.modality}: ${cause(c)}`);
     const left = Object.values(s.cameras).filter((c) => c.usable).map((c) => c.modality).join(" + ");
-    return ["degraded", word("degraded"), [word("degraded_why", left), lost.join("; ")].join(" ")];
+    const why = s.degraded_policy === "may_pass" ? word("degraded_why", left) : word("stopped_why");
+    return [s.degraded_policy === "may_pass" ? "degraded" : "stopped", word("degraded"), [why, lost.join("; ")].join(" ")];
   }
   const drifting = Object.entries(s.drift ?? {}).filter(([, d]) => d.state === "recalibrate").map(([slug]) => slug.replaceAll("_", " + "));
   if (drifting.length) return ["recalibrate", word("recalibrate"), word("recalibrate_why", drifting.join(", "))];
   return ["running", word("running"), engine ? word("running_why", engine) : word("waiting_why")];
+}
+// Why, if none of the last verdicts was PASS; nothing while parts pass or hardly any came.
+function nothingPasses(s) {
+  const last = s.recent.slice(-NONE_PASSED);
+  if (last.length < NONE_PASSED || last.some((v) => v.code === "PASS")) return "";
+  const counts = {};
+  for (const v of last) counts[v.reason] = (counts[v.reason] ?? 0) + 1;
+  const [commonest] = Object.entries(counts).sort((a, b) => b[1] - a[1])[0];
+  return word("nothing_passes_why", NONE_PASSED, word(commonest));
 }
 function cause(camera) { return word(camera.cause === "starting" ? "starting_cause" : camera.cause) || word(camera.state); }
 
@@ -93,17 +108,17 @@ function number(value) { return value === null || value === undefined ? "–" : 
 function showVerdicts(s) {
   const recent = [...s.recent].reverse();
   const last = recent[0];
-  const lang = spoken();
-  fill(at("last"), lang + (last ? last.part : "none"), () => last ? [
+  const lang = `${spoken()} ${s.run} `;
+  fill(at("last"), lang + (last ? last.seq : "none"), () => last ? [
     CODES[last.code](),
     element("div", {}, word(last.code), element("p", { class: "small" }, `${word("part")} ${last.part} · ${reason(last)}`),
       element("p", { class: "small" }, `${word("score_of")} ${number(last.score)} / ${word("threshold_of")} ${number(last.threshold)} · ${last.sent_ms.toFixed(0)} ms`)),
   ] : element("p", { class: "small" }, word("no_parts")));
   const judged = recent.find((v) => Object.keys(v.contributions).length);
-  fill(at("contributions"), lang + (judged ? judged.part : "none"), () => judged
+  fill(at("contributions"), lang + (judged ? judged.seq : "none"), () => judged
     ? Object.entries(judged.contributions).map(([name, share]) => bar(name.toUpperCase(), share))
     : element("p", { class: "small" }, word("no_parts")));
-  fill(at("recent"), lang + (last ? last.part : "none"), () => recent.map((v) =>
+  fill(at("recent"), lang + (last ? last.seq : "none"), () => recent.map((v) =>
     element("li", { title: `${word(v.code)}: ${reason(v)}` }, CODES[v.code](), element("span", {}, `${v.part} ${reason(v)}${v.degraded ? ` (${word("DEGRADED")})` : ""}`))));
   const counted = [["PASS", s.verdicts.pass], ["REJECT", s.verdicts.reject], ["NO_DECISION", s.verdicts.no_decision]];
   const rows = [[word("parts"), s.parts], ...counted.map(([code, n]) => [word(code), n ?? 0]), [word("degraded_parts"), s.degraded],
@@ -114,6 +129,7 @@ function showLine(s) {
   const journal = s.journal.failing_s === null ? word("journal_ok") : word("journal_bad", duration(s.journal.failing_s));
   const rows = [[word("engine"), s.engine ? s.engine.replaceAll("_", " + ") : "–"], [word("plc"), word(s.plc_alive ? "alive" : "silent_state")],
     [word("link"), s.plc_trouble ?? word("well")], [word("journal"), journal], [word("status"), s.status.join(" ").toLowerCase() || "–"],
+    ...(scene.mqtt ? [[word("mqtt"), scene.mqtt.trouble ?? word("connected")]] : []),
     ...(s.product === 0 ? [] : [[word("product"), s.product === null ? "–" : String(s.product)]]), [word("uptime"), duration(s.uptime_s)]];
   fill(at("standing"), spoken() + JSON.stringify(rows), () => table(rows));
   const stages = Object.entries(s.latency_ms);
@@ -136,6 +152,7 @@ function show() {
   at("title").textContent = scene.title;
   const made = `radar-edge ${s.version ?? ""} · ${word("bundle")} ${(s.bundle ?? "").slice(0, 8)}`;
   fill(at("product"), made, () => made);
+  for (const made of [...at("camera-cards").children]) if (!(made.id.slice("camera-".length) in s.cameras)) made.remove();
   for (const [id, camera] of Object.entries(s.cameras)) showCamera(id, camera, fresh);
   showVerdicts(s);
   showLine(s);
@@ -154,7 +171,7 @@ async function showHistory() {
   const label = `${word("history_of", hours)}: ${kinds.map((kind, i) => `${word(kind.toUpperCase())} ${sums[i]}`).join(", ")}`;
   fill(at("history"), spoken() + JSON.stringify(found), () => {
     if (!sums.some(Boolean)) return element("p", { class: "small" }, found.complete ? word("no_history") : word("history_cut"));
-    const key = element("p", { class: "key" }, ...kinds.map((kind, i) => element("span", {}, CODES[kind.toUpperCase()](), ` ${word(kind.toUpperCase())} ${sums[i]}`)));
+    const key = element("p", { class: "key" }, ...kinds.map((kind, i) => element("span", {}, swatch(kind), ` ${word(kind.toUpperCase())} ${sums[i]}`)));
     return [stacks(found.bars, kinds, label), key, ...(found.complete ? [] : [element("p", { class: "small" }, word("history_cut"))])];
   });
 }
@@ -211,11 +228,23 @@ at("viewer-close").addEventListener("click", () => at("viewer").close());
 
 speak(localStorage.getItem("language") ?? (navigator.language.startsWith("zh") ? "zh" : "en"));
 translate();
-const events = new EventSource("/events");
-events.addEventListener("message", (event) => {
-  scene = JSON.parse(event.data);
+function listen() {
+  events?.close();
   heardAt = performance.now();
+  events = new EventSource("/events");
+  events.addEventListener("message", (event) => {
+    scene = JSON.parse(event.data);
+    heardAt = performance.now();
+    show();
+  });
+}
+function mind() {
+  if (performance.now() - heardAt > LOST_MS) {
+    if (scene) scene.fresh = false;
+    listen();
+  }
   show();
-});
-setInterval(show, 500);
+}
+listen();
+setInterval(mind, 500);
 setInterval(refresh, HISTORY_MS);

@@ -32,6 +32,8 @@ const WORDS = {
     no_drift: "Not enough parts yet.", learning: "learning", steady: "steady", watch: "watch", drift_recalibrate: "recalibrate",
     score_of: "score", threshold_of: "threshold", picture_of: "{0}, last picture", heat_of: "Heat map over {0}", bundle: "bundle",
     product: "Product", no_product: "The PLC has selected no product.",
+    nothing_passes: "NOTHING PASSES", nothing_passes_why: "None of the last {0} parts passed, most of them: {1}.",
+    mqtt: "MQTT broker", connected: "connected",
   },
   zh: {
     heat_map: "热图", cameras: "相机", verdicts: "判定", last_part: "最近工件", close: "关闭",
@@ -65,6 +67,8 @@ const WORDS = {
     no_drift: "工件尚不足。", learning: "学习中", steady: "稳定", watch: "留意", drift_recalibrate: "需重新标定",
     score_of: "分数", threshold_of: "阈值", picture_of: "{0} 最近图像", heat_of: "{0} 热图", bundle: "模型包",
     product: "产品", no_product: "PLC 尚未选择产品。",
+    nothing_passes: "无件放行", nothing_passes_why: "最近 {0} 件均未放行,多数原因:{1}。",
+    mqtt: "MQTT 服务器", connected: "已连接",
   },
 };
 export const LANGUAGES = Object.keys(WORDS);
