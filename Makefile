@@ -72,13 +72,16 @@ reference: venv
 
 # JetPack 6 carries Python 3.10; what runs on the device is tested there too.
 PYTHON310 ?= python3.10
+# They make bundles, which needs onnx, or look through a browser.
+NOT_ON_DEVICE = tests/runtime/test_line_integration.py tests/runtime/test_changeover_integration.py \
+	tests/web/test_page.py tests/web/test_page_of_a_line.py
 DEVICE_TESTS = $(wildcard tests/test_*.py) tests/runtime tests/bundle tests/web tests/inference/test_fake_runner.py
 
 device-test:
 	$(PYTHON310) -m venv .venv-device
 	.venv-device/bin/pip install --quiet --disable-pip-version-check -c constraints/device-py310.txt -e '.[ort,sim,page,telemetry]' \
 		pytest pytest-timeout hypothesis
-	.venv-device/bin/pytest -p no:cacheprovider $(DEVICE_TESTS) --ignore tests/runtime/test_line_integration.py
+	.venv-device/bin/pytest -p no:cacheprovider $(DEVICE_TESTS) $(addprefix --ignore=,$(NOT_ON_DEVICE))
 
 peers:
 	apt-get update -qq

@@ -33,8 +33,9 @@ import yaml
 from radar_edge.benchmark.machine import machine
 from radar_edge.errors import StorageError
 from radar_edge.runtime.journal_file import read_parts
-from radar_edge.simulation.bright import is_bad, line_document, write_bundle, write_parts
+from radar_edge.simulation.bright import is_bad, write_bundle, write_parts
 from radar_edge.simulation.cable import Cable
+from radar_edge.simulation.example_line import line_document
 
 PER_S = 10
 LONGEST_S = 1.5

@@ -28,7 +28,8 @@ import yaml
 
 from radar_edge.benchmark.machine import machine
 from radar_edge.config import LineConfig, load_config, resolve_paths
-from radar_edge.simulation.bright import CALIBRATION, line_document, write_bundle, write_parts
+from radar_edge.simulation.bright import CALIBRATION, write_bundle, write_parts
+from radar_edge.simulation.example_line import line_document
 from radar_edge.simulation.faults import CAMERA_FAULTS, LINE_FAULTS, FaultPlan
 from radar_edge.simulation.rehearsal import rehearse, unfinished
 from radar_edge.simulation.rehearsal_report import findings

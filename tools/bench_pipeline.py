@@ -31,8 +31,9 @@ import yaml
 from radar_edge.benchmark.machine import machine
 from radar_edge.runtime.capture.ring import checksum
 from radar_edge.runtime.journal_file import read_parts
-from radar_edge.simulation.bright import line_document, write_bundle
+from radar_edge.simulation.bright import write_bundle
 from radar_edge.simulation.cable import Cable
+from radar_edge.simulation.example_line import line_document
 
 PER_S = 5
 SIZES = {"rgb": (1200, 1920, 3, 8), "tir": (512, 640, 1, 16)}

@@ -27,7 +27,7 @@ from radar_edge.benchmark.machine import machine
 from radar_edge.clock import MonotonicClock
 from radar_edge.config import LineConfig
 from radar_edge.config.base import validate
-from radar_edge.simulation.bright import line_document
+from radar_edge.simulation.example_line import line_document
 from radar_edge.web.process import PageProcess
 
 SECRET = b"the-secret-beside-the-folder"

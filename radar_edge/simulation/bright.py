@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -29,9 +28,9 @@ from radar_edge.bundle.store import BundleWriter
 from radar_edge.modality import Subset, all_subsets
 from radar_edge.preprocess import ModalityPreprocess, Preprocess, write_png
 from radar_edge.scoring import Calibration, image_score
+from radar_edge.simulation.example_line import MODALITIES
 
 SIDE = 32
-MODALITIES = ("rgb", "tir")
 SPECS = {
     "rgb": ModalityPreprocess(channels=3, bit_depth=8, height=SIDE, width=SIDE, offset=(0.0,) * 3, scale=(255.0,) * 3),
     "tir": ModalityPreprocess(channels=1, bit_depth=16, height=SIDE, width=SIDE, offset=(0.0,), scale=(65535.0,)),
@@ -151,22 +150,3 @@ PATIENT = {
     "health": {"tolerated_drops": 60, "recover_frames": 2},
 }
 """Of a line whose test is about other things than time, on a machine that stalls."""
-
-
-def line_document(port: str) -> dict[str, Any]:
-    """A line.yaml beside the folders `bundle` and `parts`."""
-    cameras = [
-        {"backend": "replay", "camera_id": f"{name}-camera", "modality": name, "fps": 30, "folder": f"parts/{name}"}
-        for name in MODALITIES
-    ]
-    return {
-        "schema_version": 1,
-        "bundle": "bundle",
-        "engine": "onnxruntime",
-        "deadline_ms": 250,
-        "pair_wait_ms": 100,
-        "cameras": cameras,
-        "routing": {"degraded": "may_pass"},
-        "plc": {"driver": "modbus-slave", "port": port},
-        "journal": {"path": "journal.sqlite"},
-    }

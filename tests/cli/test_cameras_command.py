@@ -18,7 +18,7 @@ from radar_edge.config import SyntheticCamera
 from radar_edge.errors import CameraError
 from radar_edge.preprocess import read_image, write_png
 from radar_edge.runtime.viewing import View
-from radar_edge.simulation.bright import line_document
+from radar_edge.simulation.example_line import line_document
 
 app = typer.Typer()
 cameras.register(app)

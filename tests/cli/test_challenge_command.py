@@ -24,8 +24,9 @@ from radar_edge.runtime.challenge import Challenge, Watch, attempt_of, challenge
 from radar_edge.runtime.journal import Journal
 from radar_edge.runtime.journal_file import read_parts
 from radar_edge.runtime.plc.link import Delivery, DeliveryState, Trigger
-from radar_edge.simulation.bright import PATIENT, line_document, write_bundle
+from radar_edge.simulation.bright import PATIENT, write_bundle
 from radar_edge.simulation.cable import Cable
+from radar_edge.simulation.example_line import line_document
 
 BAD, GOOD = 0.8, 0.25
 FED = (BAD, BAD, BAD, BAD, GOOD)

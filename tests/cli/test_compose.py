@@ -13,7 +13,8 @@ from radar_edge.config import LineConfig, validate
 from radar_edge.errors import BundleError
 from radar_edge.preprocess import Preprocess
 from radar_edge.runtime.compose import open_engines
-from radar_edge.simulation.bright import SPECS, line_document, write_bundle
+from radar_edge.simulation.bright import SPECS, write_bundle
+from radar_edge.simulation.example_line import line_document
 
 
 def test_an_engine_of_another_size_than_the_preprocessing_is_refused(

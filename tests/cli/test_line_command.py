@@ -10,7 +10,8 @@ from typer.testing import CliRunner, Result
 
 from radar_edge.cli.line import register
 from radar_edge.errors import ConfigError
-from radar_edge.simulation.bright import line_document, write_bundle, write_parts
+from radar_edge.simulation.bright import write_bundle, write_parts
+from radar_edge.simulation.example_line import line_document
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "line.yaml"
 

@@ -18,7 +18,8 @@ from radar_edge.data.layouts import index
 from radar_edge.errors import CameraError, UsageError
 from radar_edge.preprocess import read_image
 from radar_edge.runtime import recording
-from radar_edge.simulation.bright import line_document, write_parts
+from radar_edge.simulation.bright import write_parts
+from radar_edge.simulation.example_line import line_document
 
 app = typer.Typer()
 record.register(app)

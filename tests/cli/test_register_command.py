@@ -19,7 +19,7 @@ from radar_edge.data.dataset import fit_preprocess, load_inputs
 from radar_edge.data.layouts import index
 from radar_edge.errors import ConfigError, DatasetError, UsageError
 from radar_edge.preprocess import Preprocess, read_image, write_png
-from radar_edge.simulation.bright import line_document
+from radar_edge.simulation.example_line import line_document
 
 app = typer.Typer()
 register.register(app)

@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 
 from radar_edge.cli import simulate
 from radar_edge.errors import RadarEdgeError, UsageError
-from radar_edge.simulation.bright import line_document, write_bundle, write_parts
+from radar_edge.simulation.bright import write_bundle, write_parts
+from radar_edge.simulation.example_line import line_document
 
 app = typer.Typer()
 simulate.register(app)

@@ -18,7 +18,8 @@ from radar_edge.device.checks_line import same_version
 from radar_edge.device.doctor import examine
 from radar_edge.device.jetpack import JETPACKS, Release, parse_release
 from radar_edge.errors import ShortfallError, UsageError
-from radar_edge.simulation.bright import line_document, write_bundle
+from radar_edge.simulation.bright import write_bundle
+from radar_edge.simulation.example_line import line_document
 
 BOARDS = Path(__file__).parents[1] / "boards"
 EXPECTED: dict[str, dict[str, tuple[str, str]]] = {

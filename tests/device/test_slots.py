@@ -15,7 +15,8 @@ from radar_edge.config import LineConfig, validate
 from radar_edge.device.slots import CLAIM_S, Slots
 from radar_edge.errors import BundleError, UsageError
 from radar_edge.runtime.compose import follow_links
-from radar_edge.simulation.bright import CALIBRATION, line_document, write_bundle
+from radar_edge.simulation.bright import CALIBRATION, write_bundle
+from radar_edge.simulation.example_line import line_document
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ from radar_edge.errors import BundleError, MachineError, ShortfallError, UsageEr
 from radar_edge.inference.plans import l4t_release, open_plans
 from radar_edge.modality import all_subsets
 from radar_edge.runtime.compose import calibrations, open_engines
-from radar_edge.simulation.bright import MODALITIES, line_document
+from radar_edge.simulation.bright import MODALITIES
+from radar_edge.simulation.example_line import line_document
 
 app = typer.Typer()
 finish.register(app)

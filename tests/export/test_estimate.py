@@ -26,7 +26,8 @@ from radar_edge.export.estimate import (
     rate,
     verdict,
 )
-from radar_edge.simulation.bright import line_document, write_bundle
+from radar_edge.simulation.bright import write_bundle
+from radar_edge.simulation.example_line import line_document
 from radar_edge.targets import Mode, target
 
 MODE = Mode(name="test", int8_tops=20.0, fp16_tflops=10.0, dram_gb_s=100.0)

@@ -13,8 +13,9 @@ from line_fakes import wait_until
 
 from radar_edge.runtime.journal_file import read_events, read_runs
 from radar_edge.scoring import Calibration
-from radar_edge.simulation.bright import PATIENT, line_document, write_bundle, write_parts
+from radar_edge.simulation.bright import PATIENT, write_bundle, write_parts
 from radar_edge.simulation.cable import Cable
+from radar_edge.simulation.example_line import line_document
 
 PARTS, PERIOD_MS = 60, 150
 PASS, REJECT, NO_DECISION, CHANGEOVER = 1, 2, 3, 18

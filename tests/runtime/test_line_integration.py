@@ -18,8 +18,9 @@ import yaml
 from line_fakes import wait_until
 
 from radar_edge.runtime.journal_file import read_events, read_parts
-from radar_edge.simulation.bright import is_bad, line_document, write_bundle, write_parts
+from radar_edge.simulation.bright import is_bad, write_bundle, write_parts
 from radar_edge.simulation.cable import Cable
+from radar_edge.simulation.example_line import line_document
 
 PARTS = 70
 PERIOD_MS = 200

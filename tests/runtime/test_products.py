@@ -17,7 +17,7 @@ from radar_edge.runtime.journal_file import read_events, read_parts
 from radar_edge.runtime.plc.link import Command, CommandCode, StatusBit, Trigger
 from radar_edge.runtime.products import NUMBER_SHIFT, Changeover, Product, check_products
 from radar_edge.runtime.slot import SlotTable
-from radar_edge.simulation.bright import line_document
+from radar_edge.simulation.example_line import line_document
 
 SELECT, RESET = CommandCode.SELECT, CommandCode.RESET
 PASSING, REJECTING = 1, 2

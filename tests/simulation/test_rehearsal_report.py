@@ -9,7 +9,7 @@ import pytest
 
 from radar_edge.clock import NS_PER_MS, NS_PER_S
 from radar_edge.config import LineConfig, validate
-from radar_edge.simulation.bright import line_document
+from radar_edge.simulation.example_line import line_document
 from radar_edge.simulation.faults import Fault
 from radar_edge.simulation.rehearsal import Done, Rehearsed
 from radar_edge.simulation.rehearsal_report import findings

@@ -19,7 +19,7 @@ from example_state import example_state
 from radar_edge.clock import MonotonicClock
 from radar_edge.config import LineConfig
 from radar_edge.config.base import validate
-from radar_edge.simulation.bright import line_document
+from radar_edge.simulation.example_line import line_document
 from radar_edge.web.process import PageProcess
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")

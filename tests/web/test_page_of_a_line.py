@@ -18,8 +18,9 @@ import yaml
 from page_parts import browser, free_port, needs_chromium
 
 from radar_edge.runtime.journal_file import read_parts
-from radar_edge.simulation.bright import is_bad, line_document, write_bundle, write_parts
+from radar_edge.simulation.bright import is_bad, write_bundle, write_parts
 from radar_edge.simulation.cable import Cable
+from radar_edge.simulation.example_line import line_document
 
 pytestmark = [pytest.mark.peer, needs_chromium]
 TOLD_WITHIN_MS = 1000
