@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -114,6 +115,18 @@ def test_the_tables_of_benchmarks_are_those_of_the_documents() -> None:
 @pytest.mark.parametrize("arguments", [[], ["mqtt"]])
 def test_the_tables_of_metrics_and_topics_are_those_of_the_code(arguments: list[str]) -> None:
     assert printed("tools/describe_metrics.py", *arguments) in (ROOT / "docs/metrics.md").read_text()
+
+
+def test_the_figures_of_the_status_page_are_those_that_were_recorded() -> None:
+    bench, fuzz = (json.loads(row) for row in (ROOT / "docs/results/page.jsonl").read_text().splitlines())
+    text = " ".join((ROOT / "docs/page.md").read_text().split())
+    assert f"{min(bench['ratios']):.2f} to {max(bench['ratios']):.2f} times" in text
+    assert f"(median {bench['median_ratio']:.2f})" in text
+    assert f"of {bench['parts']:,} parts none missed" in text
+    assert f"{min(bench['usable_ms']):.0f} to {max(bench['usable_ms']):.0f} ms after it was opened" in text
+    assert f"{fuzz['requests']:,} random requests" in text
+    assert f"{fuzz['growth_mib']:.1f} MiB" in text
+    assert (bench["missed"], bench["wrong"], bench["faults"], fuzz["leaks"], fuzz["files_left"]) == (0, 0, [], 0, 0)
 
 
 REFERENCE = re.findall(r"^REFERENCE = (.+)$", (ROOT / "Makefile").read_text(), re.M)[0].split()

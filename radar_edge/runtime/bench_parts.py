@@ -7,12 +7,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from radar_edge.bundle import open_bundle
-from radar_edge.bundle.device_record import open_device
 from radar_edge.clock import MonotonicClock
 from radar_edge.config import LineConfig
 from radar_edge.preprocess import read_image
 from radar_edge.records import Cause, Frame, HealthReport, HealthState, Ne107, Verdict
-from radar_edge.runtime.compose import calibrations, check_line, open_engines
+from radar_edge.runtime.compose import product_of
 from radar_edge.runtime.inspector import Inspector
 from radar_edge.runtime.plc.link import Trigger
 
@@ -45,14 +44,12 @@ class Judge:
 def open_judge(config: LineConfig, *, allow_unsigned: bool = False) -> Iterator[Judge]:
     """Warm engines of the line. Raises BundleError, ConfigError, MachineError."""
     bundle = open_bundle(config.bundle, allow_unsigned=allow_unsigned)
-    subsets = check_line(config, bundle)
-    preprocess = bundle.manifest.preprocess.on_unit(config.registration)
+    product = product_of(config, bundle)
     with ExitStack() as stack:
-        device = None if config.device is None else open_device(config.device, bundle.sha256)
-        engines = open_engines(stack, config, bundle, subsets, device)
+        engines = product.open_engines(stack)
         for engine in engines.values():
             engine.warm_up()
-        meaning = calibrations(config, bundle, device, subsets)
-        clock = MonotonicClock()
-        inspector = Inspector(engines, meaning, preprocess, bundle.modalities, config.routing, clock)
+        inspector = Inspector(
+            engines, product.calibrations, product.preprocess, bundle.modalities, config.routing, MonotonicClock()
+        )
         yield Judge(inspector, bundle.sha256)

@@ -63,7 +63,7 @@ def open_line(
     bundle = next(iter(bundles.values()))
     # Before a journal is made or a camera started: a port that is not there leaves nothing behind.
     open_port(config.plc, 0).close()
-    facts = facts_of(config, bundles)
+    facts = facts_of(config, bundles, products)
     with ExitStack() as stack:
         kept = config.journal
         journal = stack.enter_context(
@@ -100,10 +100,11 @@ def product_of(config: LineConfig, bundle: Bundle, wrap: Wrap = lambda engine: e
             subset: wrap(engine) for subset, engine in open_engines(stack, config, bundle, subsets, device).items()
         },
         bundle_sha256=bundle.sha256,
+        plans={} if device is None else {p.subset: (p.precision, p.instead_of) for p in device.record.plans},
     )
 
 
-def facts_of(config: LineConfig, bundles: Mapping[int, Bundle]) -> dict[str, Any]:
+def facts_of(config: LineConfig, bundles: Mapping[int, Bundle], products: Mapping[int, Product]) -> dict[str, Any]:
     """What the journal keeps of a run."""
     bundle = next(iter(bundles.values()))
     facts: dict[str, Any] = {
@@ -115,14 +116,7 @@ def facts_of(config: LineConfig, bundles: Mapping[int, Bundle]) -> dict[str, Any
     }
     if config.products:
         facts["products"] = {number: one.sha256 for number, one in bundles.items()}
-    devices = {number: one.device for number, one in config.by_product().items() if one.device is not None}
-    plans = {
-        number: {
-            plan.subset: (plan.precision, plan.instead_of)
-            for plan in open_device(device, bundles[number].sha256).record.plans
-        }
-        for number, device in devices.items()
-    }
+    plans = {number: product.plans for number, product in products.items() if product.plans}
     if plans:
         facts["plans"] = plans if config.products else plans[OWN]
     return facts

@@ -10,7 +10,8 @@ import fcntl
 import json
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -109,9 +110,16 @@ def read_parts_after(path: Path, run: int, part: int) -> list[dict[str, Any]]:
     return _read(path, sql, ("contributions", "latency_ms"), (run, part))
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that can change nothing, also while a line writes. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        yield db
+
+
 def _read(path: Path, sql: str, documents: tuple[str, ...], values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with reading(path) as db:
             db.row_factory = sqlite3.Row
             rows = [dict(row) for row in db.execute(sql, values)]
     except sqlite3.Error as error:

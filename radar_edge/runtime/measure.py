@@ -7,12 +7,11 @@ from contextlib import ExitStack
 import numpy as np
 
 from radar_edge.bundle import open_bundle
-from radar_edge.bundle.device_record import open_device
 from radar_edge.clock import NS_PER_MS, MonotonicClock
 from radar_edge.config import LineConfig, SyntheticCamera
 from radar_edge.preprocess import ModalityPreprocess
 from radar_edge.records import Image
-from radar_edge.runtime.compose import check_line, open_engines
+from radar_edge.runtime.compose import product_of
 
 
 def measure(config: LineConfig, rounds: int, *, allow_unsigned: bool = False) -> tuple[float, float]:
@@ -29,13 +28,12 @@ def measure(config: LineConfig, rounds: int, *, allow_unsigned: bool = False) ->
 def _measure(config: LineConfig, rounds: int, allow_unsigned: bool) -> tuple[float, float]:
     clock = MonotonicClock()
     bundle = open_bundle(config.bundle, allow_unsigned=allow_unsigned)
-    subsets = check_line(config, bundle)
-    preprocess = bundle.manifest.preprocess.on_unit(config.registration)
+    product = product_of(config, bundle)
+    preprocess = product.preprocess
     images = {name: sample(config, name, preprocess.modalities[name]) for name in bundle.modalities}
     before, within = [], []
     with ExitStack() as stack:
-        device = None if config.device is None else open_device(config.device, bundle.sha256)
-        engines = open_engines(stack, config, bundle, subsets, device)
+        engines = product.open_engines(stack)
         for subset, engine in engines.items():
             engine.warm_up()
             for _ in range(rounds):

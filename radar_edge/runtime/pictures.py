@@ -24,12 +24,16 @@ Bytes8 = npt.NDArray[np.uint8]
 
 def jpeg(image: Image, spec: ModalityPreprocess) -> bytes:
     """`image` `[H, W]` or `[H, W, 3]` as people see it, cut as the model sees it; a thermal one white-hot."""
-    shown = window(shrink(placed(spec, image), SIDE_PX), spec)
+    return encode_jpeg(window(shrink(placed(spec, image), SIDE_PX), spec))
+
+
+def encode_jpeg(shown: Bytes8) -> bytes:
+    """`[H, W]` or RGB `[H, W, 3]`."""
     if shown.ndim == 3:
         shown = np.ascontiguousarray(shown[..., 2::-1])
     ok, data = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not ok:
-        raise ValueError(f"no JPEG can be made of {image.dtype} {image.shape}")
+        raise ValueError(f"no JPEG can be made of {shown.dtype} {shown.shape}")
     return data.tobytes()
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from radar_edge.config import OWN
@@ -45,6 +45,8 @@ class Product:
     open_engines: Callable[[ExitStack], Mapping[Subset, Runner]]
     """Called once by the thread that will use the engines; they are closed with the stack."""
     bundle_sha256: str = ""
+    plans: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    """With TensorRT: Subset's slug -> its plan's precision, and those that it stands for; for the journal."""
 
 
 def check_products(products: Mapping[int, Product]) -> None:

@@ -8,14 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from radar_edge.errors import DatasetError
 from radar_edge.preprocess import read_image
 from radar_edge.records import Code
 from radar_edge.runtime.evidence import numbered
-from radar_edge.runtime.pictures import QUALITY, SIDE_PX, shrink
+from radar_edge.runtime.pictures import SIDE_PX, encode_jpeg, shrink
 
 SHOWN = 24
 LOOKED_AT = 2000
@@ -55,7 +54,5 @@ def picture(folder: Path, run: str, part: str, modality: str) -> bytes | None:
         return None
     if image.dtype == np.uint16:
         low, high = np.percentile(image, (1, 99))
-        image = np.asarray(np.clip((image - low) / max(high - low, 1) * 255, 0, 255), np.uint8)
-    shown = np.ascontiguousarray(image if image.ndim == 2 else image[..., 2::-1], np.uint8)
-    ok, data = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return data.tobytes() if ok else None
+        image = np.clip((image - low) / max(high - low, 1) * 255, 0, 255)
+    return encode_jpeg(image.astype(np.uint8))

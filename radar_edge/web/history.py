@@ -7,22 +7,16 @@ what is shown of it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from radar_edge.runtime.journal_file import reading
 
 HOURS = (1, 8, 24)
 BARS = 60
 MOST_ROWS = 500_000
 FOUND = ("code", "reason", "subset", "score", "threshold", "received_at", "trigger_id")
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as db:
-        yield db
 
 
 def history(path: Path, hours: int, now: datetime) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Said(CameraSet):
         self.next: list[Heartbeat | Frame] = []
 
     def trigger(self, trigger_id: int) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"a watch asks no camera for {trigger_id}")
 
     def receive(self, timeout_s: float) -> list[Heartbeat | Frame]:
         said, self.next = self.next, []
