@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from chromium import browser, needs_chromium
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 TAGS = "script|img|link|iframe|source|video|audio|object|embed"
 LOADED = re.compile(rf"""<(?:{TAGS})\b[^>]*?(?:src|href|data)=["']?([^"'\s>]+)""")
 """What a browser fetches by itself; an `<a href>` is followed by the reader alone."""
@@ -57,20 +57,12 @@ def test_the_search_works_from_a_file(site: Path) -> None:
 
 
 @pytest.mark.peer
-@pytest.mark.skipif(
-    not (CHROMIUM.exists() and DRIVER.exists()), reason="no chromium and chromium-driver: see make peers"
-)
+@needs_chromium
 def test_the_search_finds_a_word_in_chromium(site: Path) -> None:
-    from selenium import webdriver
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for switch in ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={site.parent / 'profile'}"):
-        options.add_argument(switch)
-    driver = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
-    try:
+    with browser(site.parent / "profile") as driver:
         driver.get((site / "index.html").as_uri())
         driver.execute_script("document.querySelector('#__search').click()")
         field = WebDriverWait(driver, 60).until(lambda d: d.find_element(By.CSS_SELECTOR, ".md-search__input"))
@@ -78,5 +70,3 @@ def test_the_search_finds_a_word_in_chromium(site: Path) -> None:
         field.send_keys("queue_depth")
         found = WebDriverWait(driver, 60).until(lambda d: d.find_elements(By.CSS_SELECTOR, ".md-search-result__item a"))
         assert any("line.html" in str(link.get_attribute("href")) for link in found)
-    finally:
-        driver.quit()

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import browser, needs_chromium, requests_of
 from report_parts import BOTH, RGB, full_metrics, parts
 
 from radar_edge.evaluation.report import write_report
 
-CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-SWITCHES = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-pytestmark = [
-    pytest.mark.peer,
-    pytest.mark.skipif(
-        not (CHROMIUM.exists() and DRIVER.exists()), reason="no chromium and chromium-driver: see make peers"
-    ),
-]
+pytestmark = [pytest.mark.peer, needs_chromium]
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # The driver's path is given, so that selenium looks for none to download.
-    browser = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
-    yield browser
-    browser.quit()
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +27,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metrics = full_metrics() | {"source": "runs/<i>a</i>", "data": "a data set with a rather long name" * 3}
     write_report(folder / "report.html", metrics, {RGB: parts(folder, RGB), BOTH: parts(folder)})
     return folder / "report.html"
-
-
-def requests_of(driver: Any) -> list[str]:
-    events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    return [url for url in asked if not url.startswith("chrome")]  # the browser's own first page
 
 
 def show(driver: Any, page: Path, width: int = 1200, **features: str) -> None:

@@ -1,4 +1,4 @@
-"""A running status page whose line is played by the test, and a browser."""
+"""A running status page whose line is played by the test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pytest
 from example_state import example_state
 
 from radar_edge.clock import MonotonicClock
@@ -21,22 +20,6 @@ from radar_edge.config import LineConfig
 from radar_edge.config.base import validate
 from radar_edge.simulation.example_line import line_document
 from radar_edge.web.process import PageProcess
-
-CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-needs_chromium = pytest.mark.skipif(
-    not (CHROMIUM.exists() and DRIVER.exists()), reason="no chromium and chromium-driver: see make peers"
-)
-SWITCHES = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--lang=en",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 def recent(part: int = 41, code: str = "PASS", reason: str = "GOOD") -> dict[str, Any]:
@@ -151,22 +134,3 @@ def running_page(folder: Path, **page: Any) -> Iterator[Played]:
             yield played
         finally:
             played.close()
-
-
-@contextmanager
-def browser(profile: Path, width: int = 1400, height: int = 1000, language: str = "en") -> Iterator[Any]:
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for switch in (*SWITCHES, f"--user-data-dir={profile}", f"--accept-lang={language}"):
-        options.add_argument(switch)
-    options.add_experimental_option("prefs", {"intl.accept_languages": language})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # The driver's path is given, so that selenium looks for none to download.
-    driver = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
-    try:
-        driver.set_window_size(width, height)
-        yield driver
-    finally:
-        driver.quit()

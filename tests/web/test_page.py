@@ -11,7 +11,8 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from page_parts import Played, browser, lost, needs_chromium, recent, running_page
+from chromium import browser, needs_chromium, requests_of
+from page_parts import Played, lost, recent, running_page
 
 from radar_edge.records import Cause, Code, HealthState, Ne107, Reason
 
@@ -211,9 +212,8 @@ def test_nothing_is_cut_off(shown: Shown, width: int) -> None:
 
 
 def test_it_asks_nobody_but_the_line(shown: Shown) -> None:
-    events = [json.loads(entry["message"])["message"] for entry in shown.driver.get_log("performance")]
-    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    here = (f"http://127.0.0.1:{shown.played.port}/", "data:", "chrome")
+    asked = requests_of(shown.driver)
+    here = (f"http://127.0.0.1:{shown.played.port}/", "data:")
     assert asked
     assert [url for url in asked if not url.startswith(here)] == []
     assert complaints(shown.driver) == []

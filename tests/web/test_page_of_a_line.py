@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
-from page_parts import browser, free_port, needs_chromium
+from chromium import browser, needs_chromium
+from page_parts import free_port
 
 from radar_edge.runtime.journal_file import read_parts
 from radar_edge.simulation.bright import is_bad, write_bundle, write_parts
