@@ -92,14 +92,14 @@ def without_discrepancy() -> Iterator[None]:
 @contextmanager
 def without_texture() -> Iterator[None]:
     """T0: the learned map alone."""
-    with mock.patch.multiple(radar, TEXTURE_WEIGHT=0.0, LEVEL_WEIGHT=0.0):
+    with mock.patch.object(radar, "TEXTURE_WEIGHT", 0.0):
         yield
 
 
 @contextmanager
 def texture_alone() -> Iterator[None]:
     """T1: the texture statistics alone; the learned map counts a hundred-thousandth."""
-    with mock.patch.multiple(radar, TEXTURE_WEIGHT=4e5, LEVEL_WEIGHT=2e5):
+    with mock.patch.object(radar, "TEXTURE_WEIGHT", 1e5):
         yield
 
 

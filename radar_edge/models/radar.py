@@ -2,10 +2,10 @@
 
     x_i -> Backbone_i -> evidence_i, deep_i -> MAA: z_i -> f_i = join(evidence_i, z_i)
     F = MRF(f, m); logit = head(F) + sum_{i<j} m_i m_j d_ij(z_i, z_j)
-    t = sum_i m_i t_i(x_i) / sqrt(sum_i m_i); map = logit + TEXTURE_WEIGHT * t + LEVEL_WEIGHT * mean(t)
+    map = logit + TEXTURE_WEIGHT * sum_i m_i t_i(x_i) / sum_i m_i
 
 d_ij is the cross-modal discrepancy: where two present modalities do not predict each other, something is wrong. t_i is
-the texture's distance to good parts, whose sum over independent modalities keeps the spread of one.
+the texture's distance to good parts.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from radar_edge.models.mrf import Fusion
 from radar_edge.models.texture import Texture, smooth
 
 MAP_STRIDE = 4
-TEXTURE_WEIGHT, LEVEL_WEIGHT = 4.0, 2.0
-"""Logits for each unit of distance at a place, and of its mean over the image, which tells a part that is unusual all
-over. Chosen on the validation defects of three sets (docs/experiments.md)."""
+TEXTURE_WEIGHT = 1.0
+"""Logits for each unit of distance. Chosen on the validation defects of three sets (docs/experiments.md)."""
 
 
 class RadarConfig(BaseModel):
@@ -70,7 +69,8 @@ class Radar(nn.Module):
         self.encoders = nn.ModuleDict(
             {name: Backbone(channels, config.features, grid) for name, channels in config.channels.items()}
         )
-        self.texture = nn.ModuleDict({name: Texture(channels) for name, channels in config.channels.items()})
+        places = (config.height // MAP_STRIDE, config.width // MAP_STRIDE)
+        self.texture = nn.ModuleDict({name: Texture(channels, places) for name, channels in config.channels.items()})
         self.alignment = Alignment(self.modalities, deep, config.shared)
         self.join = nn.ModuleDict(
             {name: conv_block(config.features + config.shared, config.shared) for name in self.modalities}
@@ -110,11 +110,10 @@ class Radar(nn.Module):
         encoded = self.encode(inputs)
         logit, alpha = self.fuse(encoded, self.rebuilt(encoded), mask)
         unusual = self.unusual_texture(inputs, mask)
-        level = unusual.mean((2, 3), keepdim=True)
-        return RadarOutput(upsample(smooth(logit, 3) + TEXTURE_WEIGHT * unusual + LEVEL_WEIGHT * level), alpha)
+        return RadarOutput(upsample(smooth(logit, 3) + TEXTURE_WEIGHT * unusual), alpha)
 
     def unusual_texture(self, inputs: Mapping[str, Tensor], mask: Tensor) -> Tensor:
-        """`[N, 1, H/4, W/4]`: how much further from good parts than they reach, all present modalities together."""
+        """`[N, 1, H/4, W/4]`: how much further from good parts than they reach, mean of the present modalities."""
         present = [mask[:, i].reshape(-1, 1, 1, 1) for i in range(len(self.modalities))]
         terms: list[Tensor] = [
             m * self.texture[name](inputs[name]) for m, name in zip(present, self.modalities, strict=True)
@@ -122,7 +121,7 @@ class Radar(nn.Module):
         total, count = terms[0], present[0]
         for term, m in zip(terms[1:], present[1:], strict=True):
             total, count = total + term, count + m
-        return total / count.sqrt()
+        return total / count
 
 
 def upsample(logit: Tensor) -> Tensor:

@@ -2,16 +2,17 @@
 
     x                    [N, C, H, W]
     energy               [N, D, H/4, W/4]   |filter responses| at LEVELS scales, log, minus the image's own mean
-    distance             [N, 1, H/4, W/4]   Mahalanobis distance to all places of good parts, 1 on average, smoothed
-    forward(x)           distance minus what good parts reach, within +-LIMIT
+    distance             [N, 1, H/4, W/4]   Mahalanobis distance to good parts at that place, smoothed
+    forward(x)           (distance - what good parts reach) / how far good parts differ at a place, within +-LIMIT
 
-Filters are principal components of mean-free patches of good parts, the Gaussian has one full covariance for all
-places: a learned segmentation knows only the anomalies that it was shown, this knows what good parts are like. The
-image's own mean is taken away, so neither exposure nor contrast counts, and a picture that carries nothing is as usual
-as any. The logarithm's floor lies well above noise. Whitening is a plain product: no INT8 reaches the covariance.
+Filters are principal components of mean-free patches of good parts. Each place has a mean of its own, for parts lie in
+a fixture; the covariance of what is left is one for all places, so that a few hundred parts determine it. A learned
+segmentation knows only the anomalies that it was shown, this knows what good parts are like. The image's own mean is
+taken away, so neither exposure nor contrast counts. The logarithm's floor lies well above noise. Whitening is a plain
+product: no INT8 reaches the covariance.
 
-Sources: Mahalanobis distance of patch features, Defard et al., PaDiM (ICPR 2021); filter energies, Laws (1980);
-principal components as filters, Chan et al., PCANet (IEEE TIP 2015).
+Sources: Mahalanobis distance of patch features at a place, Defard et al., PaDiM (ICPR 2021); filter energies, Laws
+(1980); principal components as filters, Chan et al., PCANet (IEEE TIP 2015).
 """
 
 from __future__ import annotations
@@ -27,33 +28,41 @@ SHRINKAGE = 0.1
 """Of the covariance towards its diagonal."""
 LEAST_VARIANCE = 1e-3
 LEAST_DEVIATION = 0.05
-LIMIT = 1.0
-"""Some six standard deviations of good parts' scores: further away is no more anomalous."""
+LEAST_SPREAD = 0.02
+"""Of the distance between good parts: parts that are all alike would make noise an alarm."""
+LIMIT = 8.0
+"""Further away is no more anomalous."""
 MOST_PARTS, MOST_PATCHES, CHUNK = 400, 60_000, 16
 TOP_SHARE = 0.005
 """Good parts are measured as scoring.image_score measures: by the mean of the map's highest 0.5 %."""
 
 
 class Texture(nn.Module):
-    """All of it are buffers, set by `learn` from good parts; before that every image is as usual as another."""
+    """All of it are buffers, set by `learn` from good parts; before that every image is as usual as another.
 
-    def __init__(self, channels: int) -> None:
+    `grid` = (H/4, W/4) of the maps.
+    """
+
+    def __init__(self, channels: int, grid: tuple[int, int]) -> None:
         super().__init__()
         features = LEVELS * FILTERS
         self.mean: Tensor
         self.whiten: Tensor
         self.centre: Tensor
+        self.spread: Tensor
         for level in range(LEVELS):
             self.register_buffer(f"filters_{level}", torch.zeros(FILTERS, channels, SIDE, SIDE))
-        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("mean", torch.zeros(1, features, *grid))
         self.register_buffer("whiten", torch.eye(features))
         self.register_buffer("centre", torch.zeros(()))
+        self.register_buffer("spread", torch.ones(()))
 
     def filters(self, level: int) -> Tensor:
         return self.get_buffer(f"filters_{level}")
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.distance(self.energy(x)) - self.centre).clamp(-LIMIT, LIMIT)
+        distance = self.distance(self.energy(x) - self.mean)
+        return ((distance - self.centre) / self.spread).clamp(-LIMIT, LIMIT)
 
     def energy(self, x: Tensor) -> Tensor:
         """`[N, LEVELS * FILTERS, H/4, W/4]`."""
@@ -70,9 +79,9 @@ class Texture(nn.Module):
         energy = (torch.cat(bands, 1) + ENERGY_FLOOR).log()
         return smooth(energy - energy.mean((2, 3), keepdim=True), 3)
 
-    def distance(self, energy: Tensor) -> Tensor:
-        """`[N, 1, H/4, W/4]`, near 1 where good parts are."""
-        whitened = torch.matmul(energy.permute(0, 2, 3, 1) - self.mean, self.whiten)
+    def distance(self, residual: Tensor) -> Tensor:
+        """Energy without the place's mean -> `[N, 1, H/4, W/4]`, near 1 where good parts are."""
+        whitened = torch.matmul(residual.permute(0, 2, 3, 1), self.whiten)
         return smooth(whitened.square().mean(3).sqrt()[:, None], 5)
 
     @torch.no_grad()
@@ -83,16 +92,23 @@ class Texture(nn.Module):
         for level in range(LEVELS):
             self.filters(level).copy_(principal_filters(scaled))
             scaled = F.avg_pool2d(scaled, 2)
-        energy = torch.cat([self.energy(part) for part in torch.split(good, CHUNK)])
-        values = energy.transpose(0, 1).flatten(1)
-        covariance = torch.cov(values)
-        covariance += SHRINKAGE * (torch.diag(torch.diag(covariance)) - covariance)
-        variances, axes = torch.linalg.eigh(covariance)
-        self.mean.copy_(values.mean(1))
-        self.whiten.copy_(axes / variances.clamp(min=LEAST_VARIANCE).sqrt())
-        distance = self.distance(energy).flatten(1)
-        scores = distance.topk(max(1, round(TOP_SHARE * distance.shape[1]))).values.mean(1)
-        self.centre.copy_(scores.mean())
+        residual = torch.cat([self.energy(part) for part in torch.split(good, CHUNK)])
+        self.mean.copy_(smooth(residual.mean(0, keepdim=True), 3))
+        residual -= self.mean
+        self.whiten.copy_(whitening(residual))
+        distance = torch.cat([self.distance(part) for part in torch.split(residual, CHUNK)])
+        self.spread.copy_(distance.std(0, correction=0).mean().clamp(min=LEAST_SPREAD))
+        places = distance.flatten(1)
+        self.centre.copy_(places.topk(max(1, round(TOP_SHARE * places.shape[1]))).values.mean())
+
+
+def whitening(residual: Tensor) -> Tensor:
+    """`[D, D]`: what gives the values `[N, D, h, w]`, whose mean is zero, the covariance 1."""
+    covariance = torch.cov(residual.transpose(0, 1).flatten(1))
+    covariance += SHRINKAGE * (torch.diag(torch.diag(covariance)) - covariance)
+    variances, axes = torch.linalg.eigh(covariance)
+    whiten: Tensor = axes / variances.clamp(min=LEAST_VARIANCE).sqrt()
+    return whiten
 
 
 def margin(images: Tensor) -> Tensor:
