@@ -43,11 +43,13 @@ class Job:
         return self.out / f"{self.set}{self.suffix}-seeds.json"
 
     def run(self, configuration: str) -> Path:
-        return self.work / f"{self.set}-{self.config.seed}" / f"{configuration}{self.suffix}"
+        """Presets have folders of their own: work/SET-SEED/CONFIGURATION, and work/full/SET-SEED/CONFIGURATION."""
+        base = self.work if self.config.preset == "quick" else self.work / self.config.preset
+        return base / f"{self.set}-{self.config.seed}" / configuration
 
     @property
     def scores(self) -> Path:
-        return self.run(self.configuration).with_name(f"{self.configuration}{self.suffix}.scores.json")
+        return self.run(f"{self.configuration}.scores.json")
 
     @property
     def is_done(self) -> bool:
