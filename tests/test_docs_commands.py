@@ -37,10 +37,12 @@ NOT_RUN = {
     "make test": "it would run itself",
     "radar-edge dataset import mvtec-3d-ad mvtec_3d_anomaly_detection MVTEC --category bagel": "a set to download; "
     "tests/data/adapters/test_mvtec.py",
-    "make accuracy DATA='default=SET crack_rgbt=FOLDER magnetic_tile=FOLDER'": "hours; "
+    "make accuracy DATA='default=SET crack_rgbt=FOLDER magnetic_tile=FOLDER mvtec_screw=FOLDER'": "hours; "
     "tests/training/test_accuracy_tool.py",
-    "make accuracy DATA='crack_rgbt=FOLDER' ARGS='--configuration a1-no-alignment a6-mean-fusion --seed 0 1'": "hours; "
-    "tests/training/test_accuracy_tool.py",
+    "make accuracy DATA='crack_rgbt=FOLDER' ARGS='--configuration default a0-late-fusion a4-no-dropout --seed 0 1'": (
+        "hours; tests/training/test_accuracy_tool.py"
+    ),
+    "make accuracy DATA='magnetic_tile=FOLDER' ARGS='--preset full'": "hours; tests/training/test_accuracy_pieces.py",
     "tools/provision/provision.sh --target orin-nano-8gb --nvpmodel 2": "root; tests/device/test_provision.py",
     "radar-edge doctor --line /etc/radar-edge/line.yaml": "that file is a unit's",
     "radar-edge plc test --port /dev/ttyUSB0": "a serial port with a PLC; tests/cli/test_plc_command.py",

@@ -1,10 +1,14 @@
 #!/usr/bin/env python
 """How accurate the recipe is, and what each of its pieces gives: independent trainings, each with one JSON document.
 
-    tools/accuracy.py --data SET=FOLDER ... --work FOLDER [--configuration default ...] [--seed 0 ...] [--steps N]
+    tools/accuracy.py --data SET=FOLDER ... --work FOLDER [--configuration default ...] [--seed 0 ...]
+                      [--preset quick|full] [--equalise SET ...] [--steps N]
 
-A job is a set, a configuration and a seed; its document is OUT/SET-CONFIGURATION-SEED.json. A job whose document is
-there is not done again, and a training that was stopped goes on. tools/accuracy_results.py makes the tables.
+A job is a set, a configuration, a preset and a seed; its document is OUT/SET-CONFIGURATION[-full]-SEED.json. A job
+whose document is there is not done again, unless that is of an older form. A training that was kept is not done
+again, only judged; one that was stopped goes on. OUT/SET[-full]-seeds.json is what a set's trainings say together.
+Sets of --equalise are trained and judged a second time, as SET_equalised, with every image scaled to one brightness
+of the background. tools/accuracy_results.py makes the tables.
 
 Configurations: the default recipe, and ablations, which change the network or the training from here; the product has
 no switch for them. Needs the extras train and report.
@@ -13,40 +17,27 @@ no switch for them. Needs the extras train and report.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
-import numpy as np
 import torch
+from accuracy_equalised import LEVEL, write_equalised
+from accuracy_job import Job
+from accuracy_jobs import Changes, do, sum_up
+from accuracy_seeds import LATE, RECIPE
 
-from radar_edge import files
-from radar_edge.data.dataset import read_input
-from radar_edge.data.layouts import Dataset, Sample, index
-from radar_edge.evaluation.evaluate import Judged, judge_one, sees
-from radar_edge.evaluation.measure import separation, subset_metrics
-from radar_edge.evaluation.metrics import auroc
-from radar_edge.export.parts import held_out_parts
-from radar_edge.inference.runner import Runner
-from radar_edge.modality import Subset, all_subsets
+from radar_edge.cli.progress import progress_bar, shower
+from radar_edge.data.layouts import Dataset, index
+from radar_edge.errors import RadarEdgeError
+from radar_edge.modality import Subset
 from radar_edge.models import mrf, radar
-from radar_edge.preprocess import Preprocess
-from radar_edge.scoring import calibrate, smallest_frr
 from radar_edge.training import losses
 from radar_edge.training import train as training
-from radar_edge.training.checkpoint import DOCUMENT, STATE, TrainedRun, load_run
-from radar_edge.training.torch_runner import TorchRunner
-
-FIGURES = ("image_auroc", "image_auroc_any", "aupro_030", "aupro_005", "pixel_auroc")
-RATES = ("frr_at_threshold", "escape_at_threshold")
-DARK = 0.05
-"""Share of the light that is left in the check of a dark RGB camera."""
 
 
 @contextmanager
@@ -113,183 +104,92 @@ TRAINED = {
 """Each has a training of its own."""
 REJUDGED = {"t0-no-texture": without_texture, "t1-texture-alone": texture_alone, "a11-placeholder": unchanged}
 """These judge with the network of the default training."""
-LATE = "a0-late-fusion"
-"""One training a modality; a part's score is the mean of theirs, each on the scale of its own held-out parts."""
 
 
-def fit(dataset: Dataset, folder: Path, config: training.TrainConfig) -> TrainedRun:
-    if not (folder / DOCUMENT).is_file():
-        training.train(dataset, folder, config, resume=(folder / STATE).is_file())
-    return load_run(folder)
-
-
-def runners_of(run: TrainedRun) -> dict[Subset, Runner]:
-    return {subset: TorchRunner(run.model, subset) for subset in all_subsets(run.modalities)}
-
-
-def judged_by(
-    runners: Mapping[Subset, Runner], samples: Sequence[Sample], preprocess: Preprocess, dark: bool = False
-) -> dict[Subset, list[Judged]]:
-    """Every sample by every engine. `dark`: the RGB pictures have DARK of their counts."""
-    found: dict[Subset, list[Judged]] = {subset: [] for subset in runners}
-    for sample in samples:
-        inputs = {
-            name: read_input(path, preprocess.modalities[name], name)[None] for name, path in sample.paths.items()
-        }
-        if dark:
-            inputs["rgb"] = darkened(inputs["rgb"], preprocess)
-        for subset, runner in runners.items():
-            if all(name in inputs for name in subset):
-                found[subset].append(judge_one(runner, sample, {name: inputs[name] for name in subset}))
-    return found
-
-
-def darkened(x: np.ndarray, preprocess: Preprocess) -> np.ndarray:
-    spec = preprocess.modalities["rgb"]
-    black = (-np.asarray(spec.offset, np.float32) / np.asarray(spec.scale, np.float32)).reshape(1, -1, 1, 1)
-    return black + np.float32(DARK) * (x - black)
-
-
-def placeholders(run: TrainedRun) -> dict[Subset, Runner]:
-    """A11: what is absent is told to be there, and zeros stand for it."""
-    full = TorchRunner(run.model, Subset(run.modalities))
-
-    class Filled(TorchRunner):
-        def _infer(self, inputs: Mapping[str, np.ndarray]) -> Any:
-            shape = run.model.config
-            zeros = {n: np.zeros((1, c, shape.height, shape.width), np.float32) for n, c in shape.channels.items()}
-            return full.infer({**zeros, **inputs})
-
-    return {subset: Filled(run.model, subset) for subset in all_subsets(run.modalities)}
-
-
-def thresholds(held_out: Mapping[Subset, Sequence[Judged]]) -> dict[Subset, float]:
-    found = {}
-    for subset, parts in held_out.items():
-        groups = [part.sample.group for part in parts]
-        target = max(0.05, smallest_frr(len(set(groups))))
-        found[subset] = calibrate([part.score for part in parts], target, groups).threshold
-    return found
-
-
-def figures(dataset: Dataset, run: TrainedRun, runners: Mapping[Subset, Runner]) -> dict[str, Any]:
-    """slug -> the test parts' figures, and the AUROC of the validation parts, which alone may choose a recipe."""
-    held_out = held_out_parts(dataset.samples, run.held_out)
-    limits = thresholds(judged_by(runners, held_out, run.preprocess))
-    tested = judged_by(runners, dataset.select("test"), run.preprocess)
-    known = judged_by(runners, dataset.select("validation"), run.preprocess)
-    found = {}
-    for subset, parts in tested.items():
-        measured = subset_metrics(subset, parts, limits[subset])
-        found[subset.slug] = {
-            **{key: measured[key] for name in FIGURES + RATES for key in (name, f"{name}_ci")},
-            **{key: measured[key] for key in ("good", "defects", "groups")},
-            "classes": {name: one["image_auroc"] for name, one in measured["strata"]["class"].items()},
-            "validation_image_auroc": auroc_of(subset, known[subset]),
-        }
-    return found
-
-
-def auroc_of(subset: Subset, parts: Sequence[Judged]) -> float | None:
-    asked = [part for part in parts if part.sample.is_good or sees(subset, part.sample)]
-    return auroc(np.array([part.score for part in asked]), np.array([not part.sample.is_good for part in asked]))
-
-
-def in_the_dark(dataset: Dataset, run: TrainedRun, runners: Mapping[Subset, Runner]) -> dict[str, Any] | None:
-    """AUROC with every test RGB picture dark, beside the others alone; None for a set without RGB and another."""
-    if "rgb" not in run.modalities or len(run.modalities) == 1:
-        return None
-    rest = Subset(tuple(name for name in run.modalities if name != "rgb"))
-    chosen = {subset: runners[subset] for subset in (Subset(run.modalities), rest)}
-    parts = judged_by(chosen, dataset.select("test"), run.preprocess, dark=True)
-    return {subset.slug: separation("image_auroc_any", found)["image_auroc_any"] for subset, found in parts.items()}
-
-
-def late_fusion(dataset: Dataset, folder: Path, config: training.TrainConfig) -> dict[str, Any]:
-    """Figures of the fused scores; a modality alone is a detector of its own, whose map is its own too."""
-    tested: list[list[Judged]] = []
-    found = {}
-    for name in dataset.modalities:
-        alone = only(dataset, name)
-        run = fit(alone, folder / name, config)
-        subset, runners = Subset((name,)), runners_of(run)
-        found |= figures(alone, run, runners)
-        scores = [
-            p.score for p in judged_by(runners, held_out_parts(alone.samples, run.held_out), run.preprocess)[subset]
-        ]
-        judged = judged_by(runners, alone.select("test"), run.preprocess)[subset]
-        tested.append([replace(p, score=(p.score - np.mean(scores)) / np.std(scores)) for p in judged])
-    fused = [replace(parts[0], score=float(np.mean([p.score for p in parts]))) for parts in zip(*tested, strict=True)]
-    subset = Subset(dataset.modalities)
-    return {**found, subset.slug: {**separation("image_auroc", fused), "validation_image_auroc": None}}
-
-
-def only(dataset: Dataset, name: str) -> Dataset:
-    """The same parts, seen by one camera."""
-    samples = tuple(
-        replace(s, paths={name: s.paths[name]}, masks={k: m for k, m in s.masks.items() if k == name})
-        for s in dataset.samples
-        if name in s.paths
-    )
-    declared = {key: value for key, value in dataset.declared.items() if key == name}
-    return replace(dataset, modalities=(name,), specs={name: dataset.specs[name]}, samples=samples, declared=declared)
-
-
-def measure(dataset: Dataset, work: Path, configuration: str, config: training.TrainConfig) -> dict[str, Any]:
-    """Train as far as needed, and judge."""
-    if configuration == LATE:
-        return {"subsets": late_fusion(dataset, work / LATE, config)}
+def changes(configuration: str) -> Changes:
     own = configuration in TRAINED
-    with TRAINED[configuration]() if own else unchanged():
-        run = fit(dataset, work / (configuration if own else "default"), config)
-    with ExitStack() as stack:
-        stack.enter_context((TRAINED | REJUDGED)[configuration]())
-        torch.set_num_threads(1)
-        runners = placeholders(run) if configuration == "a11-placeholder" else runners_of(run)
-        return {
-            "subsets": figures(dataset, run, runners),
-            "dark_rgb": in_the_dark(dataset, run, runners),
-            "weights_sha256": run.weights_sha256,
-            "train_seconds": run.document["seconds"],
-            "train_machine": run.document["machine"],
-        }
+    judging = unchanged if configuration == LATE else (TRAINED | REJUDGED)[configuration]
+    return Changes(TRAINED.get(configuration, unchanged), judging, configuration if own else RECIPE)
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Set:
+    """An image folder under a name; `equalised_to` as in accuracy_jobs.Job."""
+
+    name: str
+    folder: Path
+    equalised_to: int | None = None
+
+
+def sets_of(pairs: Sequence[str], equalise: Sequence[str], work: Path) -> list[Set]:
+    """The named folders, and after each of `equalise` its equalised copy, which need not exist yet."""
+    found = []
+    for name, _, folder in (pair.partition("=") for pair in pairs):
+        found.append(Set(name, Path(folder)))
+        if name in equalise:
+            found.append(Set(f"{name}_equalised", work / f"{name}_equalised", LEVEL))
+    return found
+
+
+def opened(chosen: Set, all_sets: Sequence[Set]) -> Dataset:
+    """The set's index; an equalised copy is made first where it is not there."""
+    if chosen.equalised_to is not None and not chosen.folder.exists():
+        (source,) = (one for one in all_sets if f"{one.name}_equalised" == chosen.name)
+        write_equalised(source.folder, chosen.folder)
+    return index(chosen.folder)
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", action="append", required=True, metavar="SET=FOLDER")
     parser.add_argument("--work", type=Path, required=True, help="where trainings are kept")
     parser.add_argument("--out", type=Path, default=Path("docs/results/accuracy"))
     names = [*TRAINED, *REJUDGED, LATE]
-    parser.add_argument("--configuration", nargs="+", choices=names, default=["default"])
+    parser.add_argument("--configuration", nargs="+", choices=names, default=[RECIPE])
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
+    parser.add_argument("--preset", choices=list(training.PRESETS), default="quick")
+    parser.add_argument(
+        "--equalise", nargs="*", default=["mvtec_screw"], metavar="SET", help="sets that leak the label"
+    )
     parser.add_argument("--steps", type=int, help="fewer than the preset's, to try the tool")
-    chosen = parser.parse_args()
+    return parser.parse_args()
+
+
+def jobs_of(chosen: argparse.Namespace, one: Set) -> list[Job]:
+    def config(seed: int) -> training.TrainConfig:
+        said = {**training.PRESETS[chosen.preset], **({"steps": chosen.steps} if chosen.steps else {})}
+        return training.TrainConfig(seed=seed, **said)
+
+    return [
+        Job(one.name, configuration, config(seed), chosen.work, chosen.out, one.equalised_to)
+        for seed in chosen.seed
+        for configuration in chosen.configuration
+    ]
+
+
+def do_all(jobs: Sequence[Job], open_set: Callable[[], Dataset]) -> None:
+    """Those that are not done yet."""
     threads = torch.get_num_threads()
-    for seed in chosen.seed:
-        for configuration in chosen.configuration:
-            for name, _, folder in (pair.partition("=") for pair in chosen.data):
-                target = chosen.out / f"{name}-{configuration}-{seed}.json"
-                if target.exists():
-                    continue
-                torch.set_num_threads(threads)
-                config = training.TrainConfig(seed=seed, **({"steps": chosen.steps} if chosen.steps else {}))
-                dataset = index(Path(folder))
-                print(f"{name} {configuration} seed {seed}", flush=True)
-                found = measure(dataset, chosen.work / f"{name}-{seed}", configuration, config)
-                files.write_json(target, {**head(name, configuration, config), **found})
+    for job in jobs:
+        if not job.is_done:
+            print(f"{job.document.stem}", flush=True)
+            torch.set_num_threads(threads)
+            with progress_bar() as bar:
+                do(job, open_set(), changes(job.configuration), shower(bar))
+    torch.set_num_threads(threads)
 
 
-def head(name: str, configuration: str, config: training.TrainConfig) -> dict[str, Any]:
-    return {
-        "set": name,
-        "configuration": configuration,
-        "seed": config.seed,
-        "steps": config.steps,
-        "size_px": config.size_px,
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
-    }
+def main() -> None:
+    chosen = arguments()
+    sets = sets_of(chosen.data, chosen.equalise, chosen.work)
+    try:
+        for one in sets:
+            jobs = jobs_of(chosen, one)
+            do_all(jobs, partial(opened, one, sets))
+            sum_up(jobs[0])
+    except RadarEdgeError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

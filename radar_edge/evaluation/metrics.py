@@ -68,8 +68,15 @@ def once(figure: Figure, parts: int) -> float | None:
     return None if np.isnan(value) else value
 
 
-def bootstrap(figure: Figure, groups: Sequence[str], *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> Interval | None:
-    """95 % percentile interval of the figure when whole groups are drawn with replacement.
+def bootstrap(
+    figure: Figure,
+    groups: Sequence[str],
+    *,
+    draws: int = BOOTSTRAP_DRAWS,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> Interval | None:
+    """Percentile interval of the figure, 95 % unless said, when whole groups are drawn with replacement.
 
     Parts of one group are not independent: drawing parts would make the interval too narrow (Efron and
     Tibshirani, An Introduction to the Bootstrap, 1993, chapter 8). None if fewer than half of the draws define it.
@@ -80,7 +87,7 @@ def bootstrap(figure: Figure, groups: Sequence[str], *, draws: int = BOOTSTRAP_D
     values = values[~np.isnan(values)]
     if len(values) < draws // 2:
         return None
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 

@@ -59,7 +59,9 @@ def protocol(
     filled: Mapping[Subset, Sequence[Judged]],
     calibrations: Mapping[Subset, Calibration],
 ) -> dict[str, Any]:
-    """`rows` of `{rate, missing, calibrated, raw, placeholder}`, each figure with its `_ci`.
+    """`rows` of `{rate, missing, calibrated, raw, placeholder, gain}`, each figure with its `_ci`.
+
+    `gain` is calibrated less placeholder, paired: the same parts are drawn and lose the same for both.
 
     `judged`: test parts through every Subset's engine; those that have every modality count. `filled`: the same
     parts from judge_filled. `missing` is a modality, or `both` (`any` of more than two).
@@ -76,10 +78,14 @@ def protocol(
     for rate in RATES:
         for missing, which in kinds_of_loss(complete.modalities):
             draws = [draw_losses(parts, complete, which, rate, seed) for seed in range(DRAWS)]
+            figures = {
+                way: pooled([np.array([scores[left][key] for key, left in d.items()]) for d in draws], labels)
+                for way, scores in ways.items()
+            }
+            figures["gain"] = less(figures["calibrated"], figures["placeholder"])
             row: dict[str, Any] = {"rate": rate, "missing": missing}
-            for way, scores in ways.items():
-                figure = pooled([np.array([scores[left][key] for key, left in d.items()]) for d in draws], labels)
-                row |= named(way, once(figure, len(parts)), bootstrap(figure, groups(parts)))
+            for name, figure in figures.items():
+                row |= named(name, once(figure, len(parts)), bootstrap(figure, groups(parts)))
             rows.append(row)
     return {"rows": rows, "parts": len(parts), "draws": DRAWS}
 
@@ -113,3 +119,7 @@ def pooled(scores: Sequence[Scores], anomalous: Flags) -> Figure:
     """The mean AUROC over the draws."""
     figures = [auroc_figure(one, anomalous) for one in scores]
     return lambda weights: np.mean([figure(weights) for figure in figures], axis=0)
+
+
+def less(a: Figure, b: Figure) -> Figure:
+    return lambda weights: a(weights) - b(weights)

@@ -224,3 +224,12 @@ def test_a_mask_that_lies_8_px_off_lowers_pixel_auroc() -> None:
         for shift in (0, 8)
     ]
     assert values[0] - values[1] > 0.1  # type: ignore[operator]
+
+
+def test_less_confidence_is_a_narrower_interval() -> None:
+    scores, anomalous = scored()
+    groups = [str(n) for n in range(len(scores))]
+    wide, narrow = (bootstrap(auroc_figure(scores, anomalous), groups, confidence=c) for c in (0.95, 0.90))
+    assert wide is not None
+    assert narrow is not None
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]

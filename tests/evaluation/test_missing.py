@@ -119,3 +119,10 @@ def test_what_is_lost_is_filled_with_zeros(tmp_path: Path) -> None:
     runner = Sum(BOTH, "fp32", {"rgb": (1, 1, 16, 16), "tir": (1, 1, 16, 16)})
     found = judge_filled(runner, [sample], preprocess)
     assert {subset: parts[0].score for subset, parts in found.items()} == {RGB: 3, TIR: 40}
+
+
+def test_the_gain_is_paired(document: dict[str, list[dict[str, float]]]) -> None:
+    found = row(document, 0.7, "both")
+    assert found["gain"] == pytest.approx(found["calibrated"] - found["placeholder"])
+    low, high = found["gain_ci"]  # type: ignore[misc]
+    assert 0 < low < found["gain"] < high

@@ -1,0 +1,87 @@
+"""What a job of tools/accuracy.py is, where its files are, and the head of its document. Trains and judges nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from radar_edge.training import train as training
+
+SCHEMA_VERSION = 2
+"""Of the documents. One of another version is made again; what was trained for it is not."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One set, configuration and training, and where its files are."""
+
+    set: str
+    configuration: str
+    config: training.TrainConfig
+    work: Path
+    out: Path
+    equalised_to: int | None = None
+    """Grey level of every image's background, where the set is a copy that was scaled to it."""
+
+    @property
+    def suffix(self) -> str:
+        return "" if self.config.preset == "quick" else f"-{self.config.preset}"
+
+    @property
+    def document(self) -> Path:
+        return self.out / f"{self.set}-{self.configuration}{self.suffix}-{self.config.seed}.json"
+
+    @property
+    def over_seeds(self) -> Path:
+        return self.out / f"{self.set}{self.suffix}-seeds.json"
+
+    def run(self, configuration: str) -> Path:
+        """Presets have folders of their own: work/SET-SEED/CONFIGURATION, and work/full/SET-SEED/CONFIGURATION."""
+        base = self.work if self.config.preset == "quick" else self.work / self.config.preset
+        return base / f"{self.set}-{self.config.seed}" / configuration
+
+    @property
+    def scores(self) -> Path:
+        return self.run(f"{self.configuration}.scores.json")
+
+    @property
+    def is_done(self) -> bool:
+        return self.document.is_file() and read(self.document).get("schema_version") == SCHEMA_VERSION
+
+
+def read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def head(job: Job) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "set": job.set,
+        "equalised_to": job.equalised_to,
+        "configuration": job.configuration,
+        "preset": job.config.preset,
+        "seed": job.config.seed,
+        "steps": job.config.steps,
+        "size_px": job.config.size_px,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+    }
+
+
+def documents_of(job: Job) -> list[dict[str, Any]]:
+    """Of the same set and preset, in the form of today."""
+    read_all = (read(path) for path in sorted(job.out.glob(f"{job.set}-*.json")))
+    of_trainings = (one for one in read_all if one.get("schema_version") == SCHEMA_VERSION and "kind" not in one)
+    return [one for one in of_trainings if (one["set"], one["preset"]) == (job.set, job.config.preset)]
+
+
+def with_seed(config: training.TrainConfig, seed: int) -> training.TrainConfig:
+    return config.model_copy(update={"seed": seed})
