@@ -1,8 +1,9 @@
 """The engines of a network with first weights: what RADAR costs, without a training. Judges nothing.
 
-Neither time nor size depends on what the weights are, only on the network's shape. The texture statistics are learned
-before the first step of a training; here from noise, for with their zeros the graph would fold to less. INT8 ranges are
-measured on noise, and no layer goes back to FP16, as the gate of a real build may decide.
+Neither time nor size depends on what the weights are, only on the network's shape, as long as no two tensors are equal
+(the exporter keeps one of them) and none is zero (the graph folds to less). So the texture statistics are learned before
+the first step, as in a training, but from noise, and everything is moved a little. INT8 ranges are measured on noise,
+and no layer goes back to FP16, as the gate of a real build may decide.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ SIZE_PX = 256
 CHANNELS = {"rgb": 3, "tir": 2}
 """As the preprocessing gives them: a thermal picture also brings its difference to its median."""
 NOISE_PARTS = 4
+MOVED = 0.01
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Untrained:
         model = Radar(self.config)
         for name, images in self.noise.items():
             model.texture[name].learn(torch.from_numpy(images))  # type: ignore[operator]
+        with torch.no_grad():
+            for tensor in (*model.parameters(), *model.buffers()):
+                if tensor.is_floating_point():
+                    tensor += MOVED * torch.randn_like(tensor)
         return export_onnx(model.eval(), {name: (1, *images.shape[1:]) for name, images in self.noise.items()})
 
     def fp32(self, subset: Subset) -> onnx.ModelProto:
