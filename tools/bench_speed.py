@@ -9,10 +9,11 @@ the weights are. FOLDER holds NAME.onnx and NAME.json of other networks, batch 1
 on ONNX Runtime's CPU provider with the same options, beside a large convolution and a large matrix product as the roof;
 with --device also the TensorRT plans that `radar-edge finish` built for the bundle on this unit.
 
-latency_ms      p50, p95, p99 of `n` runs; cpu_ms: of the processor, all threads together
-ratio           to rgb_tir fp32 with as many threads, in the same round: median, 5th and 95th percentile
+latency_ms      p50, p95, p99 of `n` runs by the clock; cpu_ms: median of the processor's time, all threads together
+ratio           of the latency to that of rgb_tir fp32 with as many threads, in the same round: median, 5th and 95th
+                percentile; cpu_ratio: of the processor's time
 memory_mib      what opening and running the file adds to the peak memory of a fresh process
-roofline_share  multiply-accumulates a second, as a share of the faster of the two roofs
+roofline_share  multiply-accumulates a second of the processor's, as a share of the faster of the two roofs
 
 --size-only counts parameters and multiply-accumulates of each subset's graph at 256 px. The last line on stdout is JSON
 with the figures, `faults` and the machine; exit 1 if a bar is missed: rgb_tir fp32 is faster at one thread than each of

@@ -1,7 +1,8 @@
 """How fast contenders are, side by side: each runs once a round, in a new order every round, in one process.
 
 Milliseconds are this machine's at this moment. What may be compared are the ratios of one measurement: a contender
-against the reference in the same round, so that what slows the machine slows both. Prints nothing.
+against the reference in the same round, so that what slows the machine slows both. Where other processes take turns on
+the cores, the processor's own time says more than the clock's, and the roofline is held against that. Prints nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Memory = Callable[[Contender], float | None]
 REFERENCE = ("rgb_tir", "fp32", "onnxruntime")
 SLOW_MS, SLOW_EVERY = 1000.0, 5
 """Contenders slower than this run in every fifth round only."""
-SPREAD = (5, 95)
+SPREAD = (5, 50, 95)
 MIB = 1 << 20
 
 
@@ -64,10 +65,11 @@ def measure(
     """`models`, one a contender, and `rows`, one a contender and number of threads.
 
     Of a model: `parameters`, `gmac`, `memory_mib` (what opening and running it adds to the peak memory of a process of
-    its own, library included, at one thread). Of a row: `n` runs, `latency_ms`, `cpu_ms` (of all its threads),
-    `startup_ms` until the first result, `gmac_s`, `roofline_share`, `ratio` to the reference in the same rounds and
-    `slower_in`, the share of them in which it took longer; medians where nothing else is said. Plans run once, with no
-    threads. `load_average`: of the last minute, before and after.
+    its own, library included, at one thread). Of a row: `n` runs, `latency_ms`, `startup_ms` until the first result,
+    `ratio` to the reference's latency in the same rounds, `slower_in`, the share of them in which it took longer;
+    `cpu_ms` of the processor, all threads together, `cpu_ratio`, `gmac_s` of that time and `roofline_share` (None for a
+    plan, whose work is the GPU's). Medians where nothing else is said. Plans run with the first of `threads` only: they
+    use none. `load_average`: of the last minute, before and after.
     """
     load = [os.getloadavg()[0]]
     with ExitStack() as stack:
@@ -86,7 +88,7 @@ def measure(
         "load_average": [round(value, 2) for value in load],
         "models": models,
         "rows": [
-            row(entry, mine, times[reference(entries, entry.threads)].wall, roofs[entry.threads])
+            row(entry, mine, times[reference(entries, entry.threads)], roofs[entry.threads])
             for entry, mine in zip(entries, times, strict=True)
             if entry.contender.kind != ROOFLINE
         ],
@@ -127,40 +129,49 @@ def reference(entries: Sequence[Entry], threads: int) -> int:
 
 
 def roof(entries: Sequence[Entry], times: Sequence[Measured], threads: int) -> Times:
-    """GMAC/s `[rounds]` of the roofline whose median is higher."""
+    """GMAC `[rounds]` a second of the processor's, of the roofline whose median is higher."""
     rates = [
-        rate(entry, mine.wall)
+        rate(entry, mine)
         for entry, mine in zip(entries, times, strict=True)
         if entry.contender.kind == ROOFLINE and entry.threads == threads
     ]
     return max(rates, key=lambda found: float(np.nanmedian(found)))
 
 
-def rate(entry: Entry, wall: Times) -> Times:
-    """GMAC/s `[rounds]`."""
-    return entry.contender.cost.macs / 1e6 / wall
+def rate(entry: Entry, mine: Measured) -> Times:
+    """GMAC `[rounds]` a second of the processor's."""
+    return entry.contender.cost.macs / 1e6 / mine.cpu
 
 
-def row(entry: Entry, mine: Measured, against: Times, peak: Times) -> dict[str, Any]:
-    wall = mine.wall
-    ratios = wall / against
-    ratios = ratios[~np.isnan(ratios)]
-    median, low, high = (round(float(np.percentile(ratios, p)), 3) for p in (50, *SPREAD))
-    reached = rate(entry, wall)
+def row(entry: Entry, mine: Measured, against: Measured, peak: Times) -> dict[str, Any]:
+    ratios = shared(mine.wall, against.wall)
+    on_cpu = entry.contender.runner is None
+    reached = rate(entry, mine)
     return {
         "name": entry.contender.name,
         "precision": entry.contender.precision,
         "library": entry.contender.library,
         "threads": entry.threads,
-        "n": int((~np.isnan(wall)).sum()),
-        "latency_ms": {f"p{p}": round(float(np.nanpercentile(wall, p)), 2) for p in PERCENTILES},
-        "cpu_ms": round(float(np.nanmedian(mine.cpu)), 2),
+        "n": int((~np.isnan(mine.wall)).sum()),
+        "latency_ms": {f"p{p}": round(float(np.nanpercentile(mine.wall, p)), 2) for p in PERCENTILES},
         "startup_ms": round(entry.startup_ms, 1),
-        "gmac_s": round(float(np.nanmedian(reached)), 2),
-        "roofline_share": round(float(np.nanmedian(reached / peak)), 4),
-        "ratio": {"p50": median, f"p{SPREAD[0]}": low, f"p{SPREAD[1]}": high},
+        "ratio": spread(ratios),
         "slower_in": round(float((ratios > 1).mean()), 3),
+        "cpu_ms": round(float(np.nanmedian(mine.cpu)), 2),
+        "cpu_ratio": spread(shared(mine.cpu, against.cpu)),
+        "gmac_s": round(float(np.nanmedian(reached)), 2) if on_cpu else None,
+        "roofline_share": round(float(np.nanmedian(reached / peak)), 4) if on_cpu else None,
     }
+
+
+def shared(mine: Times, against: Times) -> Times:
+    """Ratios of the rounds in which both ran."""
+    ratios: Times = mine / against
+    return ratios[~np.isnan(ratios)]
+
+
+def spread(ratios: Times) -> dict[str, float]:
+    return {f"p{p}": round(float(np.percentile(ratios, p)), 3) for p in SPREAD}
 
 
 def model_of(contender: Contender, memory: float | None) -> dict[str, Any]:

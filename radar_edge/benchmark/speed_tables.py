@@ -23,9 +23,8 @@ def ratio_sentences(found: Document, threads: int = 1) -> list[str]:
     """One a baseline: how many times as long as the reference it takes, in the same rounds."""
     name, precision, _ = found["reference"]
     return [
-        f"- {row['name']} takes {row['ratio']['p50']:.2f} times as long as {name} {precision.upper()} (90 % of the "
-        f"rounds: {row['ratio']['p5']:.2f} to {row['ratio']['p95']:.2f}); slower in {row['slower_in']:.0%} of "
-        f"{row['n']} rounds."
+        f"- {row['name']} takes {times(row['ratio'])} times as long as {name} {precision.upper()}, and "
+        f"{times(row['cpu_ratio'])} times the processor's time; slower in {row['slower_in']:.0%} of {row['n']} rounds."
         for row in found["rows"]
         if row["threads"] == threads and kind_of(found, row) == BASELINE
     ]
@@ -46,16 +45,21 @@ def model_table(found: Document) -> list[str]:
 def latency_table(found: Document, threads: int) -> list[str]:
     name, precision, _ = found["reference"]
     lines = [
-        f"| network | n | p50 ms | p95 | p99 | CPU ms | times {name} {precision} | of the roof |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| network | n | p50 ms | p95 | p99 | times {name} {precision} | CPU ms | times {name} {precision} | roof |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in found["rows"]:
         if row["threads"] == threads:
             latency = " | ".join(f"{row['latency_ms'][p]:.1f}" for p in ("p50", "p95", "p99"))
-            ratio = f"{row['ratio']['p50']:.2f} ({row['ratio']['p5']:.2f} to {row['ratio']['p95']:.2f})"
-            head = f"{shown(model_of(found, row))} | {row['n']} | {latency} | {row['cpu_ms']:.1f}"
-            lines.append(f"| {head} | {ratio} | {row['roofline_share']:.0%} |")
+            roof = "-" if row["roofline_share"] is None else f"{row['roofline_share']:.0%}"
+            cells = f"{latency} | {times(row['ratio'])} | {row['cpu_ms']:.1f} | {times(row['cpu_ratio'])} | {roof}"
+            lines.append(f"| {shown(model_of(found, row))} | {row['n']} | {cells} |")
     return lines
+
+
+def times(ratio: dict[str, float]) -> str:
+    """Median, and 5th to 95th percentile of the rounds."""
+    return f"{ratio['p50']:.2f} ({ratio['p5']:.2f} to {ratio['p95']:.2f})"
 
 
 def size_table(found: Document) -> list[str]:
@@ -82,7 +86,8 @@ def speed_page(found: Document) -> str:
     parts = [[speed_sentence(found)], ratio_sentences(found), model_table(found)]
     for threads in dict.fromkeys(row["threads"] for row in found["rows"]):
         peak = found["roofline_gmac_s"][str(threads)]
-        title = f"With {threads} thread{'' if threads == 1 else 's'} (the roof: {peak:.0f} GMAC/s):"
+        many = f"{threads} thread" if threads == 1 else f"{threads} threads"
+        title = f"With {many} (the roof: {peak:.0f} GMAC a second of the processor's):"
         parts += [[title], latency_table(found, threads)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 

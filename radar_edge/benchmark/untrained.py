@@ -1,9 +1,9 @@
 """The engines of a network with first weights: what RADAR costs, without a training. Judges nothing.
 
 Neither time nor size depends on what the weights are, only on the network's shape, as long as no two tensors are equal
-(the exporter keeps one of them) and none is zero (the graph folds to less). So the texture statistics are learned before
-the first step, as in a training, but from noise, and everything is moved a little. INT8 ranges are measured on noise,
-and no layer goes back to FP16, as the gate of a real build may decide.
+(the exporter keeps one of them) and none is zero (the graph folds to less). So the texture statistics are learned
+before the first step, as in a training, but from noise, and everything is moved a little. INT8 ranges are measured on
+noise, and no layer goes back to FP16, as the gate of a real build may decide.
 """
 
 from __future__ import annotations

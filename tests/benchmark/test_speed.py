@@ -106,14 +106,16 @@ def test_a_slow_contender_sits_rounds_out(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_ratios_are_of_the_rounds_that_both_ran() -> None:
-    entry = cast("speed.Entry", SimpleNamespace(contender=Contender("a", BASELINE, "fp32", Path(), Cost(10**6, 1)),
-                                                threads=1, startup_ms=1.0))  # fmt: skip
-    nan = np.nan
-    mine = speed.Measured(np.array([30.0, nan, 10.0]), np.array([30.0, nan, 10.0]))
-    row = speed.row(entry, mine, np.array([10.0, 1.0, 20.0]), np.array([0.1, 0.1, 0.1]))
+    one = Contender("a", BASELINE, "fp32", Path(), Cost(10**6, 1))
+    entry = speed.Entry(one, 1, lambda: None, startup_ms=1.0, every=2)
+    wall, cpu = np.array([30.0, np.nan, 10.0]), np.array([8.0, np.nan, 4.0])
+    against = speed.Measured(np.array([10.0, 1.0, 20.0]), np.array([4.0, 1.0, 4.0]))
+    row = speed.row(entry, speed.Measured(wall, cpu), against, np.array([0.5, 0.5, 0.5]))
     assert (row["n"], row["slower_in"]) == (2, 0.5)
     assert row["ratio"]["p50"] == (3.0 + 0.5) / 2
-    assert row["roofline_share"] == round((1 / 30 + 1 / 10) / 2 / 0.1, 4)
+    assert row["cpu_ratio"]["p50"] == (2.0 + 1.0) / 2
+    assert row["gmac_s"] == round((1 / 8 + 1 / 4) / 2, 2)
+    assert row["roofline_share"] == (1 / 8 + 1 / 4) / 2 / 0.5
 
 
 def test_memory_is_that_of_a_process_of_its_own(tmp_path: Path) -> None:
@@ -149,6 +151,7 @@ def test_plans_run_once_and_no_process_measures_their_memory(tmp_path: Path, mon
     assert asked == [((BOTH,), "pycuda")]
     rows = [(row["library"], row["precision"], row["threads"]) for row in found["rows"]]
     assert rows == [("onnxruntime", "fp32", 1), ("tensorrt", "fp16", 1), ("onnxruntime", "fp32", 2)]
+    assert [row["roofline_share"] is None for row in found["rows"]] == [False, True, False]
 
 
 def test_a_rival_that_is_faster_or_absent_is_a_shortfall() -> None:
