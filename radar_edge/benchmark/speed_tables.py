@@ -23,11 +23,16 @@ def ratio_sentences(found: Document, threads: int = 1) -> list[str]:
     """One a baseline: how many times as long as the reference it takes, in the same rounds."""
     name, precision, _ = found["reference"]
     return [
-        f"- {row['name']} takes {times(row['ratio'])} times as long as {name} {precision.upper()}, and "
-        f"{times(row['cpu_ratio'])} times the processor's time; slower in {row['slower_in']:.0%} of {row['n']} rounds."
+        f"- {row['name']} takes {times(row['ratio'])} times as long as {name} {precision.upper()} with "
+        f"{many(threads)}, and {times(row['cpu_ratio'])} times the processor's time; slower in "
+        f"{row['slower_in']:.0%} of {row['n']} rounds."
         for row in found["rows"]
         if row["threads"] == threads and kind_of(found, row) == BASELINE
     ]
+
+
+def many(threads: int) -> str:
+    return f"{threads} thread" if threads == 1 else f"{threads} threads"
 
 
 def model_table(found: Document) -> list[str]:
@@ -86,8 +91,7 @@ def speed_page(found: Document) -> str:
     parts = [[speed_sentence(found)], ratio_sentences(found), model_table(found)]
     for threads in dict.fromkeys(row["threads"] for row in found["rows"]):
         peak = found["roofline_gmac_s"][str(threads)]
-        many = f"{threads} thread" if threads == 1 else f"{threads} threads"
-        title = f"With {many} (the roof: {peak:.0f} GMAC a second of the processor's):"
+        title = f"With {many(threads)} (the roof: {peak:.0f} GMAC a second of the processor's):"
         parts += [[title], latency_table(found, threads)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 

@@ -16,11 +16,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from radar_edge.benchmark import contenders, speed
-from radar_edge.benchmark.contenders import BASELINE, RADAR, ROOFLINE, Contender, baselines, of_plans
+from radar_edge.benchmark.contenders import BASELINE, RADAR, ROOFLINE, Contender, baselines, of_bundle, of_plans
 from radar_edge.benchmark.counting import Cost, cost_of
 from radar_edge.benchmark.memory import memory_mib
 from radar_edge.benchmark.roofline import roofs
 from radar_edge.benchmark.speed import measure, shortfalls
+from radar_edge.benchmark.speed_tables import speed_page
 from radar_edge.bundle import Bundle
 from radar_edge.bundle.device_record import Device
 from radar_edge.errors import UsageError
@@ -99,6 +100,26 @@ def test_models_say_what_they_cost_and_where_they_come_from(found: dict[str, Any
     assert models["draem"]["memory_mib"] == 1.5
 
 
+def test_the_page_has_a_line_for_every_row_and_a_sentence_for_every_baseline(found: dict[str, Any]) -> None:
+    for row in found["rows"]:
+        row.update(latency_ms={"p50": 12.34, "p95": 20, "p99": 30}, cpu_ms=4.56, roofline_share=0.5, slower_in=0.9)
+        row.update(ratio={"p5": 1, "p50": 1.5, "p95": 2}, cpu_ratio={"p5": 1, "p50": 1.25, "p95": 2})
+    found["rows"][1].update(roofline_share=None)
+    found["models"][0].update(memory_mib=None)
+    page = speed_page({**found, "date": "2026-01-02", "cpu": "a CPU", "cores": 2, "onnxruntime": "1.2", "input_px": 32})
+    lines = page.splitlines()
+    times = "12.3 | 20.0 | 30.0 | 1.50 (1.00 to 2.00) | 4.6 | 1.25 (1.00 to 2.00)"
+    assert lines.count(f"| **rgb_tir fp32** | 10 | {times} | 50% |") == 2
+    assert f"| **rgb fp32** | 10 | {times} | - |" in lines
+    assert "| draem | draem of a test | 0.00 | 0.00 | 0.0 | 2 |" in lines
+    assert "| **rgb_tir fp32** | RADAR | 0.00 | 0.00 | 0.0 | - |" in lines
+    assert [line for line in lines if line.startswith("- ")] == [
+        "- draem takes 1.50 (1.00 to 2.00) times as long as rgb_tir FP32 with 1 thread, and 1.25 (1.00 to 2.00) times "
+        "the processor's time; slower in 90% of 10 rounds."
+    ]
+    assert "a CPU, 2 cores, ONNX Runtime 1.2 on the CPU, batch 1, 32 px, 10 rounds" in lines[0]
+
+
 def test_a_slow_contender_sits_rounds_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "SLOW_MS", 0.0)
     found = measure([ours(tmp_path, BOTH), roof(tmp_path)], (1,), 11, memory=lambda _: None)
@@ -127,6 +148,24 @@ def test_memory_is_that_of_a_process_of_its_own(tmp_path: Path) -> None:
 def test_the_roofs_cost_what_their_graphs_do(tmp_path: Path) -> None:
     for one in roofs(tmp_path):
         assert one.cost == cost_of(onnx.load(one.model))
+
+
+def test_a_bundle_brings_every_engine_that_shipped_with_its_own_file(tmp_path: Path) -> None:
+    engines = [
+        SimpleNamespace(subset="rgb_tir", precision=precision, file=f"onnx/{precision}.onnx", macs=7, parameters=3)
+        for precision in ("fp32", "int8")
+    ]
+    for engine in engines:
+        write_graph(tmp_path / engine.file, BOTH.modalities)
+    manifest = SimpleNamespace(engines=engines)
+    bundle = SimpleNamespace(modalities=BOTH.modalities, manifest=manifest, path=lambda file: tmp_path / file)
+    found = of_bundle(cast(Bundle, bundle))
+    assert [(one.name, one.precision, one.cost, one.subset) for one in found] == [
+        ("rgb_tir", "fp32", Cost(7, 3), BOTH),
+        ("rgb_tir", "int8", Cost(7, 3), BOTH),
+    ]
+    with found[1].opened(1) as call:
+        assert getattr(call(), "anomaly_map").shape == (1, 1, SIZE_PX, SIZE_PX)  # noqa: B009 - an object to the caller
 
 
 def test_plans_run_once_and_no_process_measures_their_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
