@@ -10,13 +10,13 @@ on ONNX Runtime's CPU provider with the same options, beside a large convolution
 with --device also the TensorRT plans that `radar-edge finish` built for the bundle on this unit.
 
 latency_ms      p50, p95, p99 of `n` runs by the clock; cpu_ms: median of the processor's time, all threads together
-ratio           of the latency to that of rgb_tir fp32 with as many threads, in the same round: median, 5th and 95th
-                percentile; cpu_ratio: of the processor's time
+ratio           of the latency to that of our FP32 engine of all modalities with as many threads, in the same round:
+                median, 5th and 95th percentile; cpu_ratio: of the processor's time
 memory_mib      what opening and running the file adds to the peak memory of a fresh process
 roofline_share  multiply-accumulates a second of the processor's, as a share of the faster of the two roofs
 
 --size-only counts parameters and multiply-accumulates of each subset's graph at 256 px. The last line on stdout is JSON
-with the figures, `faults` and the machine; exit 1 if a bar is missed: rgb_tir fp32 is faster at one thread than each of
+with the figures, `faults` and the machine; exit 1 if a bar is missed: that engine is faster at one thread than each of
 RIVALS (with --models), or the bars of radar_edge/benchmark/size.py. Exit 2 for files that cannot be used.
 """
 
@@ -41,7 +41,7 @@ RIVALS = ("efficientad", "draem", "stpm", "patchcore")
 def main() -> None:
     chosen = parse()
     try:
-        found = size() if chosen.size_only else speed(chosen)
+        found = size(chosen.size_px) if chosen.size_only else speed(chosen)
     except RadarEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -59,21 +59,24 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--models", type=Path, help="folder of NAME.onnx and NAME.json")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--size-px", type=int, help="of the network with first weights: 256")
+    parser.add_argument("--size-px", type=int, default=256, help="of the network with first weights")
     parser.add_argument("--size-only", action="store_true")
     parser.add_argument("--out", type=Path, help="a file for the document")
     parser.add_argument("--json", action="store_true", help="as every bench takes it; the output is JSON anyway")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if min(chosen.rounds, *chosen.threads) < 1:
+        parser.error("--rounds and --threads are at least 1")
+    return chosen
 
 
 # Each process that measures one file's memory begins by importing this module: what is heavy is imported where needed.
 
 
-def size() -> dict[str, Any]:
+def size(size_px: int) -> dict[str, Any]:
     from radar_edge.benchmark.size import sizes
     from radar_edge.benchmark.untrained import untrained
 
-    return sizes(untrained())
+    return sizes(untrained(size_px))
 
 
 def speed(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -101,10 +104,13 @@ def engines(chosen: argparse.Namespace, folder: Path, stack: ExitStack) -> tuple
     if chosen.bundle is None:
         if chosen.device is not None:
             raise UsageError("plans are of a bundle", next_step="name the bundle before --device")
-        from radar_edge.benchmark.untrained import SIZE_PX, untrained
 
-        size_px = chosen.size_px or SIZE_PX
-        return {"input_px": size_px, "weights": "first"}, lambda show: of_untrained(untrained(size_px), folder, show)
+        def first(show: Any) -> Any:
+            from radar_edge.benchmark.untrained import untrained
+
+            return of_untrained(untrained(chosen.size_px), folder, show)
+
+        return {"input_px": chosen.size_px, "weights": "first"}, first
     from radar_edge.bundle import open_bundle
     from radar_edge.bundle.device_record import open_device
 

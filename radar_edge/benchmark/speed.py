@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radar_edge.benchmark.contenders import ROOFLINE, Contender
+from radar_edge.benchmark.contenders import RADAR, ROOFLINE, RUNNER, Contender
 from radar_edge.benchmark.memory import memory_mib
+from radar_edge.errors import UsageError
 from radar_edge.inference.bench import PERCENTILES, Progress
 
 Times = npt.NDArray[np.float64]
 """Milliseconds `[rounds]`; NaN in a round that a slow contender sat out."""
 Memory = Callable[[Contender], float | None]
-REFERENCE = ("rgb_tir", "fp32", "onnxruntime")
 SLOW_MS, SLOW_EVERY = 1000.0, 5
 """Contenders slower than this run in every fifth round only."""
 SPREAD = (5, 50, 95)
@@ -40,11 +40,6 @@ class Entry:
     call: Callable[[], object]
     startup_ms: float
     every: int
-
-    @property
-    def is_reference(self) -> bool:
-        one = self.contender
-        return (one.name, one.precision, one.library) == REFERENCE
 
 
 @dataclass(frozen=True)
@@ -71,6 +66,7 @@ def measure(
     plan, whose work is the GPU's). Medians where nothing else is said. Plans run with the first of `threads` only: they
     use none. `load_average`: of the last minute, before and after.
     """
+    first = reference_of(contenders)
     load = [os.getloadavg()[0]]
     with ExitStack() as stack:
         entries = [start(stack, one, n) for n in threads for one in contenders if one.runner is None or n == threads[0]]
@@ -84,11 +80,11 @@ def measure(
         progress("memory", done + 1, len(shown))
     return {
         "rounds": rounds,
-        "reference": list(REFERENCE),
+        "reference": [first.name, first.precision, first.library],
         "load_average": [round(value, 2) for value in load],
         "models": models,
         "rows": [
-            row(entry, mine, times[reference(entries, entry.threads)], roofs[entry.threads])
+            row(entry, mine, times[place_of(entries, first, entry.threads)], roofs[entry.threads])
             for entry, mine in zip(entries, times, strict=True)
             if entry.contender.kind != ROOFLINE
         ],
@@ -123,9 +119,16 @@ def round_robin(entries: Sequence[Entry], rounds: int, progress: Progress) -> li
     return [Measured(wall, cpu) for wall, cpu in times]
 
 
-def reference(entries: Sequence[Entry], threads: int) -> int:
-    """Place of the reference with so many threads."""
-    return next(i for i, entry in enumerate(entries) if entry.is_reference and entry.threads == threads)
+def reference_of(contenders: Sequence[Contender]) -> Contender:
+    """Our FP32 engine of the most modalities. Raises UsageError without one."""
+    ours = [one for one in contenders if (one.kind, one.precision, one.library) == (RADAR, "fp32", RUNNER)]
+    if not ours:
+        raise UsageError("there is no engine to compare with", wanted="an FP32 engine, which every bundle has")
+    return max(ours, key=lambda one: 0 if one.subset is None else len(one.subset))
+
+
+def place_of(entries: Sequence[Entry], contender: Contender, threads: int) -> int:
+    return next(i for i, entry in enumerate(entries) if entry.contender is contender and entry.threads == threads)
 
 
 def roof(entries: Sequence[Entry], times: Sequence[Measured], threads: int) -> Times:
@@ -190,6 +193,7 @@ def model_of(contender: Contender, memory: float | None) -> dict[str, Any]:
 
 def shortfalls(found: dict[str, Any], rivals: Sequence[str], threads: int = 1) -> list[str]:
     """What is missing of: the reference is faster than every rival (baselines whose names begin so)."""
+    name, precision, _ = found["reference"]
     rows = [row for row in found["rows"] if row["threads"] == threads]
     faults = []
     for rival in rivals:
@@ -197,7 +201,7 @@ def shortfalls(found: dict[str, Any], rivals: Sequence[str], threads: int = 1) -
         if not mine:
             faults.append(f"{rival} was not measured")
         faults += [
-            f"{row['name']} takes {row['ratio']['p50']} times as long as {' '.join(REFERENCE[:2])}, wanted more than 1"
+            f"{row['name']} takes {row['ratio']['p50']} times as long as {name} {precision}, wanted more than 1"
             for row in mine
             if row["ratio"]["p50"] <= 1
         ]

@@ -120,6 +120,14 @@ def test_the_page_has_a_line_for_every_row_and_a_sentence_for_every_baseline(fou
     assert "a CPU, 2 cores, ONNX Runtime 1.2 on the CPU, batch 1, 32 px, 10 rounds" in lines[0]
 
 
+def test_without_both_cameras_the_largest_engine_is_the_reference(tmp_path: Path) -> None:
+    rgb = ours(tmp_path, Subset(("rgb",)))
+    found = measure([rgb, roof(tmp_path)], (1,), 3, memory=lambda _: None)
+    assert found["reference"] == ["rgb", "fp32", "onnxruntime"]
+    with pytest.raises(UsageError, match="no engine to compare with"):
+        measure([roof(tmp_path)], (1,), 3)
+
+
 def test_a_slow_contender_sits_rounds_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "SLOW_MS", 0.0)
     found = measure([ours(tmp_path, BOTH), roof(tmp_path)], (1,), 11, memory=lambda _: None)
@@ -195,7 +203,9 @@ def test_plans_run_once_and_no_process_measures_their_memory(tmp_path: Path, mon
 
 def test_a_rival_that_is_faster_or_absent_is_a_shortfall() -> None:
     rows = [{"name": name, "threads": 1, "ratio": {"p50": ratio}} for name, ratio in (("draem", 70.0), ("stpm", 0.9))]
-    assert shortfalls({"rows": rows}, ("draem", "stpm", "patchcore")) == [
+    assert shortfalls(
+        {"rows": rows, "reference": ["rgb_tir", "fp32", "onnxruntime"]}, ("draem", "stpm", "patchcore")
+    ) == [
         "stpm takes 0.9 times as long as rgb_tir fp32, wanted more than 1",
         "patchcore was not measured",
     ]
@@ -230,8 +240,10 @@ def test_the_tool_ends_with_one_message_and_2(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("error: ")
         assert "Traceback" not in done.stderr
+    assert tool("--rounds", 0).returncode == 2
 
 
+@pytest.mark.timeout(900)
 def test_the_tool_measures_a_network_with_first_weights(tmp_path: Path) -> None:
     for name in ("draem", "padim"):
         write_baseline(tmp_path / "models", name)
