@@ -44,6 +44,8 @@ NOT_RUN = {
     ),
     "make accuracy DATA='magnetic_tile=FOLDER' ARGS='--preset full'": "hours; tests/training/test_accuracy_pieces.py",
     "tools/provision/provision.sh --target orin-nano-8gb --nvpmodel 2": "root; tests/device/test_provision.py",
+    "tools/bench_speed.py --models FOLDER --out speed.json": "minutes; tests/benchmark/test_speed.py",
+    "tools/bench_speed.py --size-only --out size.json": "no command of ours; tests/benchmark/test_size.py",
     "radar-edge doctor --line /etc/radar-edge/line.yaml": "that file is a unit's",
     "radar-edge plc test --port /dev/ttyUSB0": "a serial port with a PLC; tests/cli/test_plc_command.py",
     "radar-edge run line.yaml": "until it is stopped; tests/cli/test_run_command.py",

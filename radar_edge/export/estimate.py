@@ -15,8 +15,8 @@ from math import prod
 
 import onnx
 
-from radar_edge.export.graph import static_shapes
-from radar_edge.export.layers import WEIGHTED, layer_facts
+from radar_edge.export.graph import WEIGHTED, node_macs, static_shapes
+from radar_edge.export.layers import layer_facts
 from radar_edge.targets import Mode, Target
 
 MOVERS = (
@@ -76,20 +76,11 @@ def costs(model: onnx.ModelProto) -> list[Cost]:
             fact = next(facts)
             size = BYTES[fact.precision]
             moved = size * (prod(shapes[node.input[0]]) + fact.weights + prod(fact.output))
-            found.append(Cost(fact.name, fact.precision, 2 * _macs(node, shapes), moved))
+            found.append(Cost(fact.name, fact.precision, 2 * node_macs(node, shapes), moved))
         elif node.op_type in MOVERS:
             moved = 2 * (prod(shapes.get(node.input[0], (0,))) + prod(shapes[node.output[0]]))
             found.append(Cost(node.name or node.op_type, "fp16", 0, moved))
     return found
-
-
-def _macs(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
-    weight = shapes[node.input[1]]
-    if node.op_type == "Conv":
-        return prod(shapes[node.output[0]]) * prod(weight[1:])
-    if node.op_type == "ConvTranspose":
-        return prod(shapes[node.input[0]]) * prod(weight[1:])
-    return prod(shapes[node.output[0]]) * shapes[node.input[0]][-1]
 
 
 def estimate(model: onnx.ModelProto, mode: Mode, efficiency: float | None = None) -> Estimate:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 
 import onnx
 
+WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 
-def macs(model: onnx.ModelProto) -> int:
-    """Multiply-accumulate operations of one run: convolutions and matrix products. Needs static shapes."""
-    shapes = static_shapes(model)
-    total = 0
-    for node in model.graph.node:
-        if node.op_type == "Conv":
-            total += prod(shapes[node.output[0]]) * prod(shapes[node.input[1]][1:])
-        elif node.op_type == "ConvTranspose":
-            total += prod(shapes[node.input[0]]) * prod(shapes[node.input[1]][1:])
-        elif node.op_type in ("MatMul", "Gemm"):
-            transposed = any(a.name == "transA" and a.i for a in node.attribute)
-            total += prod(shapes[node.output[0]]) * shapes[node.input[0]][0 if transposed else -1]
-    return total
+
+def macs(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]] | None = None) -> int:
+    """Multiply-accumulate operations of one run: convolutions and matrix products. Needs static shapes, or `shapes` of
+    these nodes' two factors and results."""
+    known = static_shapes(model) if shapes is None else shapes
+    return sum(node_macs(node, known) for node in model.graph.node if node.op_type in WEIGHTED)
+
+
+def node_macs(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    if node.op_type == "Conv":
+        return prod(shapes[node.output[0]]) * prod(shapes[node.input[1]][1:])
+    if node.op_type == "ConvTranspose":
+        return prod(shapes[node.input[0]]) * prod(shapes[node.input[1]][1:])
+    transposed = any(a.name == "transA" and a.i for a in node.attribute)
+    return prod(shapes[node.output[0]]) * shapes[node.input[0]][0 if transposed else -1]
 
 
 def parameters(model: onnx.ModelProto) -> int:

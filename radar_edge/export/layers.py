@@ -9,9 +9,8 @@ from math import prod
 
 import onnx
 
-from radar_edge.export.graph import static_shapes
+from radar_edge.export.graph import WEIGHTED, static_shapes
 
-WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 NAMES = {onnx.TensorProto.FLOAT: "fp32", onnx.TensorProto.FLOAT16: "fp16"}
 
 
