@@ -35,7 +35,7 @@ def drop_whole(model: nn.Module) -> None:
     for module in list(model.modules()):
         if isinstance(getattr(module, "backbone", None), nn.Module):
             del module.backbone
-            module.backbone = NAME
+            object.__setattr__(module, "backbone", NAME)
 
 
 def count(model: nn.Module) -> int:

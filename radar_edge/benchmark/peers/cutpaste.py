@@ -47,8 +47,9 @@ def jittered(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     bright = image * brightness
     mean = bright.mean()
     contrasted = (bright - mean) * contrast + mean
-    grey = (contrasted * torch.tensor(GREY, dtype=image.dtype).view(3, 1, 1)).sum(0, keepdim=True)
-    return (contrasted - grey) * saturation + grey
+    grey: torch.Tensor = (contrasted * torch.tensor(GREY, dtype=image.dtype).view(3, 1, 1)).sum(0, keepdim=True)
+    saturated: torch.Tensor = (contrasted - grey) * saturation + grey
+    return saturated
 
 
 def rectangle(height: int, width: int, rng: np.random.Generator) -> tuple[int, int]:

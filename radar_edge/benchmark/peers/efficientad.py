@@ -57,7 +57,7 @@ def fit(model: EfficientAdModel, data: Fit) -> None:
     def loss_of(step: int) -> torch.Tensor:
         noise = generate_perlin_noise(size_px, size_px, device=torch.device("cpu"))
         stranger = (noise * 0.5 + 0.5).clamp(0, 1).expand(1, 3, -1, -1)
-        return sum(model(data.drawn(step, 1), stranger))  # type: ignore[return-value]
+        return sum(model(data.drawn(step, 1), stranger))  # type: ignore[no-any-return]
 
     train(data, model, optimizer, scheduler, steps, loss_of)
     model.eval()

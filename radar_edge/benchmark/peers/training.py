@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ def train(
 ) -> None:
     """`steps` steps, going on from what an earlier run left in the folder. Raises RefusalError if the loss is lost."""
     part, first = fit.job.model / PART, 0
-    movers = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+    movers: dict[str, Any] = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
     if part.is_file():
         kept = torch.load(part, map_location="cpu", weights_only=True)
         first = kept["step"]
@@ -90,7 +91,7 @@ def train(
                 next_step="another seed, or more training images",
             )
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         scheduler.step()
         fit.report(step + 1, steps, "steps")
