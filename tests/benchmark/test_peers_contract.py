@@ -47,14 +47,14 @@ def run(script: str, document: dict[str, Any], folder: Path) -> subprocess.Compl
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-def judged(images: Path, folder: Path, method: str, score: tuple[str, ...], **changes: Any) -> Any:
+def judged(images: Path, folder: Path, method: str, names: tuple[str, ...], **changes: Any) -> Any:
     document = {
         "method": method,
         "size_px": SIZE_PX,
         "steps": 1,
         "seed": 3,
         "train": [str(images / f"good{n}.png") for n in range(GOOD)],
-        "score": [str(images / f"{name}.png") for name in score],
+        "score": [str(images / f"{name}.png") for name in names],
         "weights": None,
         "model": str(folder / "model"),
         "out": str(folder / "scores.json"),
