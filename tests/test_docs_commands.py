@@ -35,6 +35,7 @@ SMALLER = {
 NOT_RUN = {
     "make demo": "minutes; .ci/run runs it",
     "make test": "it would run itself",
+    "make venv-bench": "5 GB; tests/benchmark/test_peers_contract.py",
     "radar-edge dataset import mvtec-3d-ad mvtec_3d_anomaly_detection MVTEC --category bagel": "a set to download; "
     "tests/data/adapters/test_mvtec.py",
     "make accuracy DATA='default=SET crack_rgbt=FOLDER magnetic_tile=FOLDER mvtec_screw=FOLDER'": "hours; "
