@@ -28,25 +28,48 @@ def train(
     preset: Annotated[Literal["quick", "full"], typer.Option(help="quick: minutes; full: up to an hour.")] = "quick",
     config: Annotated[Path | None, typer.Option(help="YAML that overrides the preset.")] = None,
     seed: Annotated[int | None, typer.Option(help="Overrides the configuration's seed.")] = None,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Never changed silently.")] = "cpu",
+    device: Annotated[
+        Literal["cpu", "cuda"],
+        typer.Option(help="cuda: mixed precision; compiled and checked, not run on hardware. Never changed silently."),
+    ] = "cpu",
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Train RADAR from scratch on good parts."""
+    """Train RADAR from scratch on good parts; on several processes with `torchrun -m radar_edge train`."""
     try:
+        from radar_edge.training import distributed
         from radar_edge.training import train as training
     except ModuleNotFoundError as error:
         raise MissingPackageError(error.name or "torch", "train", "training") from error
     from radar_edge.data.layouts import index
 
-    settings = read_settings(preset, config, seed)
-    dataset = index(data)
-    say(f"training on {', '.join(dataset.modalities)} of {data}: {settings.steps} steps at {settings.size_px} px")
-    with progress_bar() as bar:
-        training.train(dataset, out, settings, resume=resume, device=device, report=shower(bar))
-    say(f"run written to {out}")
-    if json:
-        print_json({"run": str(out), "steps": settings.steps})
+    with distributed.joined(device):
+        settings = read_settings(preset, config, seed)
+        dataset = index(data)
+        if not distributed.is_first():
+            training.train(dataset, out, settings, resume=resume, device=device)
+            return
+        say(f"training on {', '.join(dataset.modalities)} of {data}: {settings.steps} steps at {settings.size_px} px")
+        say_how(device, settings)
+        with progress_bar() as bar:
+            training.train(dataset, out, settings, resume=resume, device=device, report=shower(bar))
+        say(f"run written to {out}")
+        if json:
+            print_json({"run": str(out), "steps": settings.steps})
+
+
+def say_how(device: str, settings: TrainConfig) -> None:
+    """What differs from one process on the CPU. Raises what `train` raises for the device and the batch."""
+    from radar_edge.training import distributed, precision
+    from radar_edge.training.train import check_device
+
+    check_device(device)
+    distributed.check_batch(settings.batch_size)
+    processes = distributed.count()
+    if processes > 1:
+        say(f"{processes} processes share each batch: {settings.batch_size // processes} parts each")
+    if device == "cuda":
+        say(f"the network computes in {precision.name(device)}: compiled and checked on the CPU, not run on hardware")
 
 
 def read_settings(preset: str, config: Path | None, seed: int | None) -> TrainConfig:

@@ -5,6 +5,7 @@ fusion and the map: every step judges all Subsets of the modalities (the zero-va
 each asked only for the anomalies that its own modalities show.
 
 Batches and random numbers are functions of (seed, step), so a resumed training repeats the killed one exactly.
+Several processes share each step (`distributed`); on CUDA the network computes in half precision (`precision`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from radar_edge.errors import DatasetError, MachineError, RunError, UsageError
 from radar_edge.modality import all_subsets
 from radar_edge.models.radar import Encoded, Radar, RadarConfig
 from radar_edge.preprocess import Preprocess
-from radar_edge.training import losses
+from radar_edge.training import batch_norm, distributed, losses, precision
 from radar_edge.training.anomalies import corrupt, fade, nuisance
 from radar_edge.training.checkpoint import DOCUMENT, STATE, load_tensors, save_run, save_tensors
 
@@ -96,6 +97,7 @@ class State:
     model: Radar
     average: AveragedModel
     optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
     step: int
     history: list[dict[str, float]]
 
@@ -111,10 +113,12 @@ def train(
 ) -> None:
     """Train on `dataset`'s train/good and write a run folder.
 
-    Raises UsageError if the folder is taken, RunError if a resume does not fit, MachineError without CUDA
-    where it is asked for.
+    Within `distributed.joined` every process calls this, and the first alone writes and reports.
+    Raises UsageError if the folder is taken or the processes cannot share a batch, RunError if a resume does not
+    fit, MachineError without CUDA where it is asked for.
     """
     check_device(device)
+    distributed.check_batch(config.batch_size)
     check_folder(folder, resume)
     fit, held_out = hold_out(dataset, seed=config.seed)
     preprocess = fit_preprocess(dataset, config.size_px)
@@ -133,6 +137,8 @@ def train(
         load_state(folder, state, files.sha256_json(document))
     began = time.monotonic()
     run_steps(state, data, config, device, report, lambda: save_state(folder, state, files.sha256_json(document)))
+    if not distributed.is_first():
+        return
     averaged: Radar = state.average.module.to("cpu")  # type: ignore[assignment]
     save_run(
         folder,
@@ -141,9 +147,20 @@ def train(
             **document,
             "losses": state.history,
             "seconds": round(time.monotonic() - began, 1),
-            "machine": {"device": device, "torch": torch.__version__, "platform": platform.platform()},
+            "machine": machine(device),
         },
     )
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Where the training ran, and how."""
+    return {
+        "device": device,
+        "precision": precision.name(device),
+        "processes": distributed.count(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+    }
 
 
 def check_device(device: str) -> None:
@@ -198,11 +215,12 @@ def start(config: TrainConfig, shape: RadarConfig, data: Data, device: str) -> S
     for i, name in enumerate(model.modalities):
         good = data.inputs[name][data.presence[:, i].numpy() > 0]
         model.texture[name].learn(torch.from_numpy(good))  # type: ignore[operator]
+    batch_norm.share(model)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(model, multi_avg_fn=ema, use_buffers=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    return State(model, average, optimizer, 0, [])
+    return State(model, average, optimizer, precision.gradient_scaler(device), 0, [])
 
 
 def run_steps(
@@ -224,14 +242,19 @@ def run_steps(
         if not bool(torch.isfinite(total)):
             raise RunError(f"the loss is not finite at step {state.step}", next_step="try a lower learning_rate")
         state.optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
+        state.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        distributed.combine(state.model)
+        state.scaler.unscale_(state.optimizer)
         torch.nn.utils.clip_grad_norm_(state.model.parameters(), 5.0)
-        state.optimizer.step()
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
         state.average.update_parameters(state.model)
         state.step += 1
         values = {name: float(value.detach()) for name, value in terms.items()}
         if state.step % 20 == 0 or state.step == config.steps:
             state.history.append({"step": state.step, **{name: round(v, 5) for name, v in values.items()}})
+        if not distributed.is_first():
+            continue
         report(Progress(state.step, config.steps, stage, values))
         if time.monotonic() - saved > SAVE_EVERY_S:
             save()
@@ -257,20 +280,34 @@ def step_losses(model: Radar, data: Data, config: TrainConfig, step: int, stage:
     present = {name: useful[:, i].to(device) for i, name in enumerate(model.modalities)}
     clean = {name: torch.from_numpy(batch).to(device) for name, batch in good.items()}
     masks = {name: torch.from_numpy(mask).to(device) & present[name][:, None, None] for name, mask in marked.items()}
-    encoded = model.encode(
-        {name: torch.from_numpy(batch).to(device, memory_format=torch.channels_last) for name, batch in changed.items()}
-    )
-    learn_usual(model, encoded, masks, present, config)
-    rebuilt = model.rebuilt(encoded)
+    inputs = {name: distributed.own(torch.from_numpy(batch)) for name, batch in changed.items()}
+    with precision.autocast(device):
+        encoded = model.encode({n: x.to(device, memory_format=torch.channels_last) for n, x in inputs.items()})
+        rebuilt = model.rebuilt(encoded)
+    seen = all_slices(encoded)
+    learn_usual(model, seen, masks, present, config)
+    guesses = {pair: distributed.whole(guess.float()) for pair, guess in rebuilt.items()}
     weight = 1.0 if stage == 1 else 0.5
     terms = {
-        "restoration": weight * losses.restoration(encoded, clean, present),
-        "alignment": weight * losses.alignment(encoded, rebuilt, masks, present),
-        "spread": 0.1 * losses.spread(encoded, present),
+        "restoration": weight * losses.restoration(seen, clean, present),
+        "alignment": weight * losses.alignment(seen, guesses, masks, present),
+        "spread": 0.1 * losses.spread(seen, present),
     }
     if stage == 2:
         terms |= judge_all_subsets(model, encoded, rebuilt, masks, presence.to(device), useful.to(device))
     return terms
+
+
+def all_slices(encoded: Encoded) -> Encoded:
+    """What the losses and the statistics read, of the whole batch and in float32; the rest as it is."""
+    features = {
+        name: f._replace(
+            fine=distributed.whole(f.fine.detach().float()), restored=distributed.whole(f.restored.float())
+        )
+        for name, f in encoded.features.items()
+    }
+    shared = {name: distributed.whole(z.float()) for name, z in encoded.shared.items()}
+    return Encoded(features, shared, encoded.fusable)
 
 
 def learn_usual(
@@ -298,6 +335,7 @@ def judge_all_subsets(
     """Segmentation loss of every Subset on the parts of which one of its modalities carries something.
 
     `presence` `[N, M]` is what the fusion is told; `useful` `[N, M]` lacks what is there and faded.
+    These and `masks` are of the whole batch, `encoded` and `rebuilt` of this process's slice.
     """
     per_modality = torch.stack([masks[name] for name in model.modalities], 1)
     terms: dict[str, Tensor] = {}
@@ -307,7 +345,9 @@ def judge_all_subsets(
         if not bool(judged.any()):
             continue
         mask = torch.where(judged[:, None], presence * members, members.float())
-        logit, alpha = model.fuse(encoded, rebuilt, mask)
+        with precision.autocast(mask.device.type):
+            logit, alpha = model.fuse(encoded, rebuilt, distributed.own(mask))
+        logit, alpha = distributed.whole(logit.float()), distributed.whole(alpha.float())
         visible = (per_modality & members[None, :, None, None]).any(1)
         terms[f"map_{subset.slug}"] = losses.segmentation(logit[judged], visible[judged])
         if len(subset) == len(model.modalities) > 1:
@@ -333,6 +373,7 @@ def save_state(folder: Path, state: State, fingerprint: str) -> None:
             "model": state.model.state_dict(),
             "average": state.average.state_dict(),
             "optimizer": state.optimizer.state_dict(),
+            "scaler": state.scaler.state_dict(),
         },
     )
 
@@ -347,4 +388,7 @@ def load_state(folder: Path, state: State, fingerprint: str) -> None:
     state.model.load_state_dict(saved["model"])
     state.average.load_state_dict(saved["average"])
     state.optimizer.load_state_dict(saved["optimizer"])
+    # Absent or empty where nothing was scaled: another device may go on with a state.
+    if saved.get("scaler"):
+        state.scaler.load_state_dict(saved["scaler"])
     state.step, state.history = saved["step"], saved["history"]
