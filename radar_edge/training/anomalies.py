@@ -29,6 +29,8 @@ FADED_SHARE = 0.15
 MOST_LEFT = 0.08
 """Of the contrast of a faded image."""
 CLEAN_SHARE = 0.4
+STRIPES = 0.08
+"""Most standard deviations of the training pixels between neighbouring lines of a good image."""
 
 
 def value_noise(height: int, width: int, cells: int, rng: Rng) -> Array:
@@ -177,7 +179,11 @@ def corrupt(images: Mapping[str, Array], rng: Rng) -> tuple[dict[str, Array], di
 
 
 def nuisance(batch: Array, rng: Rng) -> Array:
-    """What good production does to an image `[N, C, H, W]`: gain, offset, a gradient of light, noise, 2 px of shift."""
+    """What good production does to an image `[N, C, H, W]`.
+
+    Gain, offset, a gradient of light, noise, a shift of 2 px (up to 4 px between two modalities), and stripes: lines or
+    columns of a thermal sensor that drifted apart since its last non-uniformity correction, the banding of a lamp.
+    """
     n, channels, height, width = batch.shape
 
     def draw(*shape: int) -> Array:
@@ -188,7 +194,10 @@ def nuisance(batch: Array, rng: Rng) -> Array:
     ramp_y = np.linspace(-1, 1, height, dtype=np.float32).reshape(1, 1, -1, 1) * 0.12 * draw(n, 1, 1, 1)
     ramp_x = np.linspace(-1, 1, width, dtype=np.float32).reshape(1, 1, 1, -1) * 0.12 * draw(n, 1, 1, 1)
     noise = 0.04 * rng.random((n, 1, 1, 1), np.float32) * draw(*batch.shape)
-    return np.asarray(shift(batch, rng) * gain + offset + ramp_y + ramp_x + noise, np.float32)
+    upright = rng.random((n, 1, 1, 1)) < 0.5
+    lines = np.where(upright, draw(n, 1, 1, width), draw(n, 1, height, 1))
+    stripes = STRIPES * rng.random((n, 1, 1, 1), np.float32) * lines
+    return np.asarray(shift(batch, rng) * gain + offset + ramp_y + ramp_x + noise + stripes, np.float32)
 
 
 def fade(images: Mapping[str, Array], masks: Mapping[str, Flags], present: Flags, rng: Rng) -> Flags:

@@ -83,6 +83,19 @@ def segmentation(logit: Tensor, mask: Tensor) -> Tensor:
     return focal + dice + 0.5 * image
 
 
+def distillation(logit: Tensor, teacher: Tensor, asked: Tensor) -> Tensor:
+    """Kullback-Leibler divergence from the teacher's probabilities, mean over the places that are asked for.
+
+    `logit`, `teacher` `[N, 1, h, w]`, the teacher without gradient; `asked` `[N, H, W]` is False where the teacher sees
+    what this Subset cannot: copying it there would be guessing.
+    """
+    keep = 1 - covered(~asked, logit)
+    log_p, log_not_p = F.logsigmoid(teacher), F.logsigmoid(-teacher)
+    log_q, log_not_q = F.logsigmoid(logit), F.logsigmoid(-logit)
+    divergence = log_p.exp() * (log_p - log_q) + log_not_p.exp() * (log_not_p - log_not_q)
+    return (divergence * keep).sum() / keep.sum().clamp(min=1)
+
+
 def attention_hint(alpha: Tensor, masks: Tensor) -> Tensor:
     """Where only some modalities show the anomaly, the attention belongs to them.
 

@@ -29,7 +29,7 @@ from radar_edge.config import Config
 from radar_edge.data.dataset import fit_preprocess, hold_out, load_inputs
 from radar_edge.data.layouts import Dataset, Sample
 from radar_edge.errors import DatasetError, MachineError, RunError, UsageError
-from radar_edge.modality import all_subsets
+from radar_edge.modality import Subset, all_subsets
 from radar_edge.models.radar import Encoded, Radar, RadarConfig
 from radar_edge.preprocess import Preprocess
 from radar_edge.training import batch_norm, distributed, losses, precision
@@ -37,6 +37,8 @@ from radar_edge.training.anomalies import corrupt, fade, nuisance
 from radar_edge.training.checkpoint import DOCUMENT, STATE, load_tensors, save_run, save_tensors
 
 SAVE_EVERY_S = 20.0
+DISTILLATION = 0.5
+"""Weight of what the set of all modalities teaches the others; they teach it nothing."""
 
 
 class TrainConfig(Config):
@@ -339,7 +341,10 @@ def judge_all_subsets(
     """
     per_modality = torch.stack([masks[name] for name in model.modalities], 1)
     terms: dict[str, Tensor] = {}
-    for subset in all_subsets(model.modalities):
+    everything = Subset(model.modalities)
+    teacher: Tensor | None = None
+    # The set of all modalities goes first: the others learn from what it says.
+    for subset in sorted(all_subsets(model.modalities), key=len, reverse=True):
         members = torch.tensor(subset.mask(model.modalities), device=presence.device)
         judged = (useful & members).any(1)
         if not bool(judged.any()):
@@ -350,8 +355,15 @@ def judge_all_subsets(
         logit, alpha = distributed.whole(logit.float()), distributed.whole(alpha.float())
         visible = (per_modality & members[None, :, None, None]).any(1)
         terms[f"map_{subset.slug}"] = losses.segmentation(logit[judged], visible[judged])
-        if len(subset) == len(model.modalities) > 1:
-            terms["attention"] = 0.1 * losses.attention_hint(alpha, per_modality)
+        if teacher is not None:
+            hidden = (per_modality & ~members[None, :, None, None]).any(1) & ~visible
+            terms[f"distillation_{subset.slug}"] = DISTILLATION * losses.distillation(
+                logit[judged], teacher[judged], ~hidden[judged]
+            )
+        elif subset == everything:
+            teacher = logit.detach()
+            if len(subset) > 1:
+                terms["attention"] = 0.1 * losses.attention_hint(alpha, per_modality)
     return terms
 
 

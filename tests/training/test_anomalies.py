@@ -71,6 +71,16 @@ def test_good_parts_keep_their_content_under_nuisances() -> None:
         assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.8
 
 
+def test_stripes_lie_along_lines_or_along_columns() -> None:
+    disturbed = nuisance(np.zeros((40, 1, 64, 64), np.float32), np.random.default_rng(0))[:, 0]
+    between_lines = np.diff(disturbed.mean(2), axis=1).std(1)
+    between_columns = np.diff(disturbed.mean(1), axis=1).std(1)
+    ratio = between_lines / between_columns
+    assert (ratio > 3).sum() > 8
+    assert (ratio < 1 / 3).sum() > 8
+    assert max(between_lines.max(), between_columns.max()) < 0.2
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_regions_are_soft_masks_of_the_size_asked_for(seed: int) -> None:
     region = random_region(48, 64, np.random.default_rng(seed))

@@ -84,3 +84,24 @@ def test_an_image_that_is_not_there_teaches_nothing() -> None:
     assert float(losses.spread(encoded(rgb=constant[:3]), {"rgb": torch.ones(3, dtype=torch.bool)})) == float(
         losses.spread(encoded(rgb=constant), lively)
     )
+
+
+def test_distillation_is_zero_for_the_same_map_and_asks_for_nothing_that_is_hidden() -> None:
+    rng = torch.Generator().manual_seed(0)
+    teacher = 3 * torch.randn(2, 1, 8, 8, generator=rng)
+    asked = torch.ones(2, 32, 32, dtype=torch.bool)
+    assert abs(float(losses.distillation(teacher.clone(), teacher, asked))) < 1e-6
+    other = teacher.clone()
+    other[0, 0, 0, 0] -= 4
+    assert float(losses.distillation(other, teacher, asked)) > 1e-4
+    asked[0, :4, :4] = False
+    assert abs(float(losses.distillation(other, teacher, asked))) < 1e-6
+
+
+def test_distillation_is_the_divergence_that_torch_computes() -> None:
+    rng = torch.Generator().manual_seed(1)
+    logit, teacher = torch.randn(2, 3, 1, 4, 4, generator=rng)
+    p, q = torch.distributions.Bernoulli(logits=teacher), torch.distributions.Bernoulli(logits=logit)
+    wanted = torch.distributions.kl_divergence(p, q).mean()
+    found = losses.distillation(logit, teacher, torch.ones(3, 16, 16, dtype=torch.bool))
+    assert torch.allclose(found, wanted, atol=1e-6)

@@ -179,7 +179,22 @@ def test_a_camera_that_carries_nothing_teaches_its_own_engine_nothing(data: Path
     everything, faded = torch.ones(4, 2), torch.tensor([[True, False]] * 4)
     encoded = model.encode(inputs)
     terms = training.judge_all_subsets(model, encoded, model.rebuilt(encoded), masks, everything, faded)
-    assert set(terms) == {"map_rgb", "map_rgb_tir", "attention"}
+    assert set(terms) == {"map_rgb", "distillation_rgb", "map_rgb_tir", "attention"}
+
+
+def test_the_set_of_all_modalities_learns_nothing_from_the_others(run: Path) -> None:
+    model = load_run(run).model.train()
+    rng = torch.Generator().manual_seed(0)
+    inputs = {"rgb": torch.randn(4, 3, 32, 32, generator=rng), "tir": torch.randn(4, 2, 32, 32, generator=rng)}
+    masks = {name: torch.zeros(4, 32, 32, dtype=torch.bool) for name in inputs}
+    encoded = model.encode(inputs)
+    everything = torch.ones(4, 2)
+    terms = training.judge_all_subsets(model, encoded, model.rebuilt(encoded), masks, everything, everything > 0)
+    terms["distillation_rgb"].backward()
+    touched = {name for name, p in model.named_parameters() if p.grad is not None and bool((p.grad != 0).any())}
+    assert any(".rgb." in f".{name}." for name in touched)
+    # The discrepancy belongs to the pair, and only the set of both uses it or the other camera.
+    assert not [name for name in touched if ".tir." in f".{name}."]
 
 
 def test_texture_statistics_are_learned_from_the_good_parts_that_have_the_modality(run: Path) -> None:
