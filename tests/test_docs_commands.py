@@ -41,6 +41,8 @@ NOT_RUN = {
     "tests/training/test_accuracy_tool.py",
     "make accuracy DATA='crack_rgbt=FOLDER' ARGS='--configuration a1-no-alignment a6-mean-fusion --seed 0 1'": "hours; "
     "tests/training/test_accuracy_tool.py",
+    "torchrun --standalone --nproc-per-node=2 -m radar_edge train --data DATA --out runs/c": "two processes; "
+    "tests/training/test_distributed.py",
     "tools/provision/provision.sh --target orin-nano-8gb --nvpmodel 2": "root; tests/device/test_provision.py",
     "radar-edge doctor --line /etc/radar-edge/line.yaml": "that file is a unit's",
     "radar-edge plc test --port /dev/ttyUSB0": "a serial port with a PLC; tests/cli/test_plc_command.py",

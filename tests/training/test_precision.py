@@ -77,7 +77,7 @@ def test_the_network_computes_in_half_precision_and_the_losses_do_not(
     kind: torch.dtype, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     networks, loss = set(), set()
-    for name in ("restoration", "alignment", "spread", "segmentation", "attention_hint"):
+    for name in ("restoration", "alignment", "spread", "segmentation", "distillation", "attention_hint"):
         watch(monkeypatch, losses, name, lambda given, found: loss.update(kinds((given, found))))
     watch(monkeypatch, radar.Radar, "rebuilt", lambda given, found: networks.update(kinds(found)))
     monkeypatch.setattr(precision, "half", lambda device: kind)
