@@ -309,7 +309,7 @@ def all_slices(encoded: Encoded) -> Encoded:
         for name, f in encoded.features.items()
     }
     shared = {name: distributed.whole(z.float()) for name, z in encoded.shared.items()}
-    return Encoded(features, shared, encoded.fusable)
+    return encoded._replace(features=features, shared=shared)
 
 
 def learn_usual(

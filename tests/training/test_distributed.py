@@ -19,7 +19,6 @@ from radar_edge.data.dataset import hold_out, load_inputs
 from radar_edge.data.layouts import index
 from radar_edge.evaluation.metrics import auroc
 from radar_edge.modality import Subset, all_subsets
-from radar_edge.models import radar
 from radar_edge.preprocess import write_png
 from radar_edge.scoring import image_score
 from radar_edge.training import batch_norm, distributed
@@ -42,7 +41,6 @@ SETTINGS = {
     "warm_up_steps": 2,
     "ema_decay": 0.8,
 }
-"""Few steps, and still the network learns what a stain is."""
 PATIENCE_S = 400
 """Whoever waits longer hangs."""
 
@@ -110,12 +108,34 @@ from pathlib import Path
 import torch
 from radar_edge.training import distributed
 sys.path.insert(0, sys.argv[1])
-from test_distributed import first_gradients
+from test_distributed import first_gradients, normed
 with distributed.joined("cpu"):
     for frozen in (False, True):
         found = first_gradients(Path(sys.argv[2]), frozen)
         torch.save(found, f"{sys.argv[3]}/{frozen}-{distributed.rank()}.pt")
+    for first in (2, 5):
+        rows = slice(0, first) if distributed.is_first() else slice(first, 5)
+        torch.save(normed(rows), f"{sys.argv[3]}/{first}-{distributed.rank()}.pt")
 """
+
+
+def normed(rows: slice) -> dict[str, torch.Tensor]:
+    """Batch norm of some of five parts: what it gives, its inputs' gradient, the weights', the running statistics."""
+    rng = torch.Generator().manual_seed(0)
+    x, weights = 3 + torch.randn(5, 4, 6, 6, generator=rng), torch.randn(5, 4, 6, 6, generator=rng)
+    network = torch.nn.Sequential(torch.nn.BatchNorm2d(4))
+    torch.nn.init.normal_(network[0].weight, generator=rng)
+    network[0].bias.requires_grad_(False)
+    batch_norm.share(network)
+    part = x[rows].clone().requires_grad_()
+    found = network(part)
+    (found.square() * weights[rows]).sum().backward()
+    distributed.combine(network)
+    assert network[0].bias.grad is None
+    assert part.grad is not None
+    assert network[0].weight.grad is not None
+    learned = {"weight": network[0].weight.grad, **dict(network[0].named_buffers())}
+    return {"found": found.detach(), "gradient": part.grad, **learned}
 
 
 def first_gradients(data: Path, frozen: bool) -> dict[str, torch.Tensor]:
@@ -159,22 +179,26 @@ def test_gradients_and_losses_are_those_of_one_process(data: Path, tmp_path: Pat
             assert max(worst.values()) < (1e-5 if frozen else 5e-5), max(worst, key=worst.__getitem__)
         # A gradient of 1e-5 would show nothing.
         assert max(float(value.abs().max()) for name, value in alone.items() if name.startswith("gradient")) > 0.1
+    assert_batch_norm_sees_uneven_slices(tmp_path)
+
+
+def assert_batch_norm_sees_uneven_slices(folder: Path) -> None:
+    alone = normed(slice(0, 5))
+    for first in (2, 5):
+        slices = [torch.load(folder / f"{first}-{rank}.pt") for rank in (0, 1)]
+        assert [len(one["found"]) for one in slices] == [first, 5 - first]
+        for name, value in alone.items():
+            of_parts = name in ("found", "gradient")
+            found = torch.cat([one[name] for one in slices]) if of_parts else slices[1][name]
+            torch.testing.assert_close(found, value, rtol=1e-5, atol=1e-5)
 
 
 def aurocs(run: TrainedRun, data: Path) -> dict[str, float]:
-    """Of every Subset: what ships, and the learned map without the texture statistics."""
+    """Of every Subset."""
     samples = index(data).select("test")
     arrays, _ = load_inputs(samples, run.preprocess)
     stained = np.array([sample.cls == "stain" for sample in samples])
-    found = {}
-    for kind in ("all", "learned"):
-        with pytest.MonkeyPatch.context() as patch:
-            if kind == "learned":
-                patch.setattr(radar, "TEXTURE_WEIGHT", 0.0)
-                patch.setattr(radar, "LEVEL_WEIGHT", 0.0)
-            for subset in all_subsets(run.modalities):
-                found[f"{kind} {subset.slug}"] = auroc(scores(run, subset, arrays), stained)
-    return found
+    return {subset.slug: auroc(scores(run, subset, arrays), stained) for subset in all_subsets(run.modalities)}
 
 
 def scores(run: TrainedRun, subset: Subset, arrays: dict[str, np.ndarray]) -> np.ndarray:
@@ -190,12 +214,11 @@ def test_two_processes_train_what_one_does(data: Path, settings: Path, pair: Pat
     assert (one.document["machine"]["processes"], two.document["machine"]["processes"]) == (1, 2)
     assert sorted(path.name for path in pair.iterdir()) == ["run.json", "weights.pt"]
     alone, together = aurocs(one, data), aurocs(two, data)
-    for name, value in alone.items():
-        # The learned map alone follows every rounding of so short a training; that both have learned is enough.
-        if name.startswith("learned"):
-            assert min(value, together[name]) > 0.8, (alone, together)
-        else:
-            assert abs(value - together[name]) <= 0.02, (alone, together)
+    for slug, value in alone.items():
+        assert abs(value - together[slug]) <= 0.02, (alone, together)
+    # A training is chaotic: rounding has grown, and is still small beside the differences of two seeds.
+    for row, other in zip(one.document["losses"], two.document["losses"], strict=True):
+        assert row == pytest.approx(other, rel=0.35, abs=0.1)
 
 
 SLOWLY = """
