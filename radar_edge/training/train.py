@@ -34,6 +34,7 @@ from radar_edge.preprocess import Preprocess
 from radar_edge.training import losses
 from radar_edge.training.anomalies import corrupt, fade, nuisance
 from radar_edge.training.checkpoint import DOCUMENT, STATE, load_tensors, save_run, save_tensors
+from radar_edge.training.replace import Replacement, settle
 
 SAVE_EVERY_S = 20.0
 
@@ -108,8 +109,9 @@ def train(
     resume: bool = False,
     device: str = "cpu",
     report: Callable[[Progress], None] = lambda _: None,
+    replacement: Replacement | None = None,
 ) -> None:
-    """Train on `dataset`'s train/good and write a run folder.
+    """Train on `dataset`'s train/good and write a run folder; with a `replacement` the new modality alone.
 
     Raises UsageError if the folder is taken, RunError if a resume does not fit, MachineError without CUDA
     where it is asked for.
@@ -117,7 +119,7 @@ def train(
     check_device(device)
     check_folder(folder, resume)
     fit, held_out = hold_out(dataset, seed=config.seed)
-    preprocess = fit_preprocess(dataset, config.size_px)
+    preprocess = replacement.preprocess(dataset, config) if replacement else fit_preprocess(dataset, config.size_px)
     document = {
         "radar_edge": __version__,
         "config": config.model_dump(mode="json"),
@@ -126,14 +128,17 @@ def train(
         "modalities": list(dataset.modalities),
         "held_out": [sample.key for sample in held_out],
         "data_sha256": data_digest(fit, held_out),
+        **(replacement.document() if replacement else {}),
     }
     data = load_data(fit, preprocess, dataset.modalities, config)
-    state = start(config, RadarConfig.model_validate(document["model"]), data, device)
+    state = start(config, RadarConfig.model_validate(document["model"]), data, device, replacement)
     if resume:
         load_state(folder, state, files.sha256_json(document))
     began = time.monotonic()
     run_steps(state, data, config, device, report, lambda: save_state(folder, state, files.sha256_json(document)))
     averaged: Radar = state.average.module.to("cpu")  # type: ignore[assignment]
+    if replacement:
+        replacement.keep(averaged)
     save_run(
         folder,
         averaged,
@@ -192,12 +197,16 @@ def load_data(
     return Data({name: arrays[name] for name in modalities}, torch.from_numpy(np.asarray(presence, np.float32)))
 
 
-def start(config: TrainConfig, shape: RadarConfig, data: Data, device: str) -> State:
+def start(
+    config: TrainConfig, shape: RadarConfig, data: Data, device: str, replacement: Replacement | None = None
+) -> State:
     torch.manual_seed(config.seed)
     model = Radar(shape)
     for i, name in enumerate(model.modalities):
         good = data.inputs[name][data.presence[:, i].numpy() > 0]
         model.texture[name].learn(torch.from_numpy(good))  # type: ignore[operator]
+    if replacement:
+        replacement.inherit(model)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(model, multi_avg_fn=ema, use_buffers=True)
@@ -214,6 +223,7 @@ def run_steps(
     save: Callable[[], None],
 ) -> None:
     state.model.train()
+    settle(state.model)
     saved = time.monotonic()
     while state.step < config.steps:
         stage = 1 if state.step < config.stage_1_share * config.steps else 2
@@ -258,7 +268,8 @@ def step_losses(model: Radar, data: Data, config: TrainConfig, step: int, stage:
     clean = {name: torch.from_numpy(batch).to(device) for name, batch in good.items()}
     masks = {name: torch.from_numpy(mask).to(device) & present[name][:, None, None] for name, mask in marked.items()}
     encoded = model.encode(
-        {name: torch.from_numpy(batch).to(device, memory_format=torch.channels_last) for name, batch in changed.items()}
+        {name: torch.from_numpy(x).to(device, memory_format=torch.channels_last) for name, x in changed.items()},
+        presence > 0,
     )
     learn_usual(model, encoded, masks, present, config)
     rebuilt = model.rebuilt(encoded)
@@ -282,6 +293,8 @@ def learn_usual(
 ) -> None:
     """Keep each modality's statistics of good features up to date; changed places and absent images do not count."""
     for name in model.modalities:
+        if not model.encoders[name].training:
+            continue  # frozen
         fine = encoded.features[name].fine.detach()
         good = (1 - losses.covered(masks[name], fine)) * present[name].to(fine.device).reshape(-1, 1, 1, 1)
         model.encoders[name].usual.learn(fine, good, config.usual_rate)  # type: ignore[union-attr,operator]
@@ -342,7 +355,7 @@ def load_state(folder: Path, state: State, fingerprint: str) -> None:
     if saved["fingerprint"] != fingerprint:
         raise RunError(
             f"{folder} was begun with other data or another configuration",
-            next_step="resume with the same --data, --config and --seed, or start in another folder",
+            next_step="resume with the same --data, --config, --seed and --from, or start in another folder",
         )
     state.model.load_state_dict(saved["model"])
     state.average.load_state_dict(saved["average"])
