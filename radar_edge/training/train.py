@@ -194,6 +194,13 @@ def load_data(
             "too few good parts to train on", found=len(fit), wanted=f"at least {config.batch_size} in train/good"
         )
     arrays, presence = load_inputs(fit, preprocess)
+    if lacking := [name for name, any_part in zip(arrays, presence.any(0), strict=True) if not any_part]:
+        raise DatasetError(
+            f"no good part that is trained on has {' or '.join(lacking)}",
+            found=f"{len(fit)} parts in train/good beside those held out",
+            wanted="some with each modality",
+            next_step="add parts, or give the held-out ones in validation/good",
+        )
     return Data({name: arrays[name] for name in modalities}, torch.from_numpy(np.asarray(presence, np.float32)))
 
 

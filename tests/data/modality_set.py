@@ -24,12 +24,15 @@ def picture(key: str, channels: int, dtype: type, side: int = 40) -> np.ndarray:
 
 
 def write_good(
-    root: Path, kinds: Mapping[str, tuple[int, type]], lacking: Mapping[str, tuple[int, ...]] | None = None
+    root: Path,
+    kinds: Mapping[str, tuple[int, type]],
+    lacking: Mapping[str, tuple[int, ...]] | None = None,
+    side: int = 40,
 ) -> Path:
     """24 parts of train/good. `kinds`: channels and type of a modality; `lacking`: the parts that lack it."""
     for name, (channels, dtype) in kinds.items():
         for n in range(24):
             if n not in (lacking or {}).get(name, ()):
                 path = root / "train" / "good" / name / f"{n:03}.png"
-                write_png(path, picture(f"{name}/{n}", channels, dtype))
+                write_png(path, picture(f"{name}/{n}", channels, dtype, side))
     return root
