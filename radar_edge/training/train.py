@@ -194,7 +194,7 @@ def load_data(
             "too few good parts to train on", found=len(fit), wanted=f"at least {config.batch_size} in train/good"
         )
     arrays, presence = load_inputs(fit, preprocess)
-    if lacking := [name for name, any_part in zip(arrays, presence.any(0), strict=True) if not any_part]:
+    if lacking := [name for i, name in enumerate(arrays) if not presence[:, i].any()]:
         raise DatasetError(
             f"no good part that is trained on has {' or '.join(lacking)}",
             found=f"{len(fit)} parts in train/good beside those held out",

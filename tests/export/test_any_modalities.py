@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 import torch
 import yaml
 from modality_set import SMALL, picture, write_good
+from small_run import write_run
 
 from radar_edge.bundle import Bundle, create_key, open_bundle
 from radar_edge.data.layouts import index
+from radar_edge.errors import RunError
 from radar_edge.export.build import build_bundle, open_workshop
 from radar_edge.export.onnx_export import export_onnx
 from radar_edge.export.specialize import run, specialize
@@ -121,3 +124,11 @@ def test_any_number_of_channels_and_a_picture_that_is_not_square() -> None:
         found = run(specialize(full, subset, tuple(channels)), given)["anomaly_map"]
         with TorchRunner(model, subset) as runner:
             np.testing.assert_allclose(found, runner.infer(given).anomaly_map, atol=PIXEL_LIMIT)
+
+
+def test_a_run_that_names_other_modalities_than_its_network_is_damaged(tmp_path: Path) -> None:
+    path = write_run(tmp_path) / "run.json"
+    for names in (["rgb", "nir"], ["rgb"], ["rgb", "tir", "uv"]):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "modalities": names}))
+        with pytest.raises(RunError, match="damaged"):
+            load_run(tmp_path)
