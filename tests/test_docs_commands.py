@@ -43,6 +43,9 @@ NOT_RUN = {
     "tests/training/test_accuracy_tool.py",
     "torchrun --standalone --nproc-per-node=2 -m radar_edge train --data DATA --out runs/c": "two processes; "
     "tests/training/test_distributed.py",
+    "tools/example_mri.py --work heads": "minutes; tests/training/test_example_mri.py",
+    "radar-edge train --from RUN --replace tir=depth --data SET --out RUN2": "the tutorial's set has no depth; "
+    "tests/training/test_replace.py",
     "tools/provision/provision.sh --target orin-nano-8gb --nvpmodel 2": "root; tests/device/test_provision.py",
     "radar-edge doctor --line /etc/radar-edge/line.yaml": "that file is a unit's",
     "radar-edge plc test --port /dev/ttyUSB0": "a serial port with a PLC; tests/cli/test_plc_command.py",

@@ -11,9 +11,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from radar_edge.cli.output import JsonOption, console, print_json, say
 from radar_edge.config import load_config, validate
-from radar_edge.errors import MissingPackageError
+from radar_edge.errors import MissingPackageError, UsageError
 
 if TYPE_CHECKING:
+    from radar_edge.training.replace import Replacement
     from radar_edge.training.train import Progress as StepProgress
     from radar_edge.training.train import TrainConfig
 
@@ -32,10 +33,22 @@ def train(
         Literal["cpu", "cuda"],
         typer.Option(help="cuda: mixed precision; compiled and checked, not run on hardware. Never changed silently."),
     ] = "cpu",
+    origin: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN", help="Run to keep all of but one modality; see --replace.")
+    ] = None,
+    replace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--replace", metavar="OLD=NEW", help="The modality of --from that NEW of --data takes the place of."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Train RADAR from scratch on good parts; on several processes with `torchrun -m radar_edge train`."""
+    """Train RADAR from scratch on good parts, or one new modality of a trained one.
+
+    On several processes: `torchrun -m radar_edge train`.
+    """
     try:
         from radar_edge.training import distributed
         from radar_edge.training import train as training
@@ -45,14 +58,18 @@ def train(
 
     with distributed.joined(device):
         settings = read_settings(preset, config, seed)
+        replacement = read_replacement(origin, replace)
         dataset = index(data)
         if not distributed.is_first():
-            training.train(dataset, out, settings, resume=resume, device=device)
+            training.train(dataset, out, settings, resume=resume, device=device, replacement=replacement)
             return
-        say(f"training on {', '.join(dataset.modalities)} of {data}: {settings.steps} steps at {settings.size_px} px")
+        learning = dataset.modalities if replacement is None else [replacement.new]
+        say(f"training on {', '.join(learning)} of {data}: {settings.steps} steps at {settings.size_px} px")
         say_how(device, settings)
         with progress_bar() as bar:
-            training.train(dataset, out, settings, resume=resume, device=device, report=shower(bar))
+            training.train(
+                dataset, out, settings, resume=resume, device=device, report=shower(bar), replacement=replacement
+            )
         say(f"run written to {out}")
         if json:
             print_json({"run": str(out), "steps": settings.steps})
@@ -79,6 +96,21 @@ def read_settings(preset: str, config: Path | None, seed: int | None) -> TrainCo
     given = load_config(TrainConfig, config).model_dump(exclude_unset=True) if config else {}
     seeds = {} if seed is None else {"seed": seed}
     return validate(TrainConfig, {**PRESETS[preset], **given, **seeds}, str(config or f"preset {preset}"))
+
+
+def read_replacement(origin: Path | None, replace: list[str] | None) -> Replacement | None:
+    """Raises UsageError for one of --from and --replace without the other, or what cannot be replaced."""
+    from radar_edge.training.replace import open_replacement
+
+    if origin is None and not replace:
+        return None
+    if origin is None or not replace:
+        raise UsageError(
+            "--from and --replace go together",
+            found="--replace alone" if origin is None else "--from alone",
+            next_step="say both, or leave both out to train from scratch",
+        )
+    return open_replacement(origin, replace)
 
 
 def progress_bar() -> Progress:

@@ -35,6 +35,7 @@ from radar_edge.preprocess import Preprocess
 from radar_edge.training import batch_norm, distributed, losses, precision
 from radar_edge.training.anomalies import corrupt, fade, nuisance
 from radar_edge.training.checkpoint import DOCUMENT, STATE, load_tensors, save_run, save_tensors
+from radar_edge.training.replace import Replacement, settle
 
 SAVE_EVERY_S = 20.0
 DISTILLATION = 0.5
@@ -112,8 +113,9 @@ def train(
     resume: bool = False,
     device: str = "cpu",
     report: Callable[[Progress], None] = lambda _: None,
+    replacement: Replacement | None = None,
 ) -> None:
-    """Train on `dataset`'s train/good and write a run folder.
+    """Train on `dataset`'s train/good and write a run folder; with a `replacement` the new modality alone.
 
     Within `distributed.joined` every process calls this, and the first alone writes and reports.
     Raises UsageError if the folder is taken or the processes cannot share a batch, RunError if a resume does not
@@ -123,7 +125,7 @@ def train(
     distributed.check_batch(config.batch_size)
     check_folder(folder, resume)
     fit, held_out = hold_out(dataset, seed=config.seed)
-    preprocess = fit_preprocess(dataset, config.size_px)
+    preprocess = replacement.preprocess(dataset, config) if replacement else fit_preprocess(dataset, config.size_px)
     document = {
         "radar_edge": __version__,
         "config": config.model_dump(mode="json"),
@@ -132,9 +134,10 @@ def train(
         "modalities": list(dataset.modalities),
         "held_out": [sample.key for sample in held_out],
         "data_sha256": data_digest(fit, held_out),
+        **(replacement.document() if replacement else {}),
     }
     data = load_data(fit, preprocess, dataset.modalities, config)
-    state = start(config, RadarConfig.model_validate(document["model"]), data, device)
+    state = start(config, RadarConfig.model_validate(document["model"]), data, device, replacement)
     if resume:
         load_state(folder, state, files.sha256_json(document))
     began = time.monotonic()
@@ -142,6 +145,8 @@ def train(
     if not distributed.is_first():
         return
     averaged: Radar = state.average.module.to("cpu")  # type: ignore[assignment]
+    if replacement:
+        replacement.keep(averaged)
     save_run(
         folder,
         averaged,
@@ -208,15 +213,26 @@ def load_data(
             "too few good parts to train on", found=len(fit), wanted=f"at least {config.batch_size} in train/good"
         )
     arrays, presence = load_inputs(fit, preprocess)
+    if lacking := [name for i, name in enumerate(arrays) if not presence[:, i].any()]:
+        raise DatasetError(
+            f"no good part that is trained on has {' or '.join(lacking)}",
+            found=f"{len(fit)} parts in train/good beside those held out",
+            wanted="some with each modality",
+            next_step="add parts, or give the held-out ones in validation/good",
+        )
     return Data({name: arrays[name] for name in modalities}, torch.from_numpy(np.asarray(presence, np.float32)))
 
 
-def start(config: TrainConfig, shape: RadarConfig, data: Data, device: str) -> State:
+def start(
+    config: TrainConfig, shape: RadarConfig, data: Data, device: str, replacement: Replacement | None = None
+) -> State:
     torch.manual_seed(config.seed)
     model = Radar(shape)
     for i, name in enumerate(model.modalities):
         good = data.inputs[name][data.presence[:, i].numpy() > 0]
         model.texture[name].learn(torch.from_numpy(good))  # type: ignore[operator]
+    if replacement:
+        replacement.inherit(model)
     batch_norm.share(model)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
@@ -234,6 +250,7 @@ def run_steps(
     save: Callable[[], None],
 ) -> None:
     state.model.train()
+    settle(state.model)
     saved = time.monotonic()
     while state.step < config.steps:
         stage = 1 if state.step < config.stage_1_share * config.steps else 2
@@ -284,7 +301,10 @@ def step_losses(model: Radar, data: Data, config: TrainConfig, step: int, stage:
     masks = {name: torch.from_numpy(mask).to(device) & present[name][:, None, None] for name, mask in marked.items()}
     inputs = {name: distributed.own(torch.from_numpy(batch)) for name, batch in changed.items()}
     with precision.autocast(device):
-        encoded = model.encode({n: x.to(device, memory_format=torch.channels_last) for n, x in inputs.items()})
+        encoded = model.encode(
+            {name: x.to(device, memory_format=torch.channels_last) for name, x in inputs.items()},
+            distributed.own(presence) > 0,
+        )
         rebuilt = model.rebuilt(encoded)
     seen = all_slices(encoded)
     learn_usual(model, seen, masks, present, config)
@@ -321,6 +341,8 @@ def learn_usual(
 ) -> None:
     """Keep each modality's statistics of good features up to date; changed places and absent images do not count."""
     for name in model.modalities:
+        if not model.encoders[name].training:
+            continue  # frozen
         fine = encoded.features[name].fine.detach()
         good = (1 - losses.covered(masks[name], fine)) * present[name].to(fine.device).reshape(-1, 1, 1, 1)
         model.encoders[name].usual.learn(fine, good, config.usual_rate)  # type: ignore[union-attr,operator]
@@ -395,7 +417,7 @@ def load_state(folder: Path, state: State, fingerprint: str) -> None:
     if saved["fingerprint"] != fingerprint:
         raise RunError(
             f"{folder} was begun with other data or another configuration",
-            next_step="resume with the same --data, --config and --seed, or start in another folder",
+            next_step="resume with the same --data, --config, --seed and --from, or start in another folder",
         )
     state.model.load_state_dict(saved["model"])
     state.average.load_state_dict(saved["average"])
