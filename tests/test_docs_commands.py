@@ -44,6 +44,11 @@ NOT_RUN = {
         "hours; tests/training/test_accuracy_tool.py"
     ),
     "make accuracy DATA='magnetic_tile=FOLDER' ARGS='--preset full'": "hours; tests/training/test_accuracy_pieces.py",
+    "torchrun --standalone --nproc-per-node=2 -m radar_edge train --data DATA --out runs/c": "two processes; "
+    "tests/training/test_distributed.py",
+    "tools/example_mri.py --work heads": "minutes; tests/training/test_example_mri.py",
+    "radar-edge train --from RUN --replace tir=depth --data SET --out RUN2": "the tutorial's set has no depth; "
+    "tests/training/test_replace.py",
     "tools/provision/provision.sh --target orin-nano-8gb --nvpmodel 2": "root; tests/device/test_provision.py",
     "tools/bench_speed.py --models FOLDER --out speed.json": "minutes; tests/benchmark/test_speed.py",
     "tools/bench_speed.py --size-only --out size.json": "no command of ours; tests/benchmark/test_size.py",

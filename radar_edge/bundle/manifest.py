@@ -75,7 +75,8 @@ class Manifest(Entry):
         faults += [f"the engine file {e.file!r} is not listed" for e in self.engines if e.file not in self.files]
         faults += self._subset_faults()
         faults += self._evidence_faults()
-        if tuple(self.preprocess.modalities) != self.model.modalities:
+        # A JSON object's keys are sorted in the file: the order is the model's.
+        if self.preprocess.modalities.keys() != set(self.model.modalities):
             faults.append("preprocess and model do not have the same modalities")
         if faults:
             raise ValueError("; ".join(faults))

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations, permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from radar_edge.errors import UsageError
 from radar_edge.models.backbone import Backbone, Features, conv_block, double
 from radar_edge.models.maa import Alignment
 from radar_edge.models.mrf import Fusion
@@ -27,6 +28,17 @@ from radar_edge.models.texture import Texture, smooth
 MAP_STRIDE = 4
 TEXTURE_WEIGHT = 1.0
 """Logits for each unit of distance. Chosen on the validation defects of three sets (docs/experiments.md)."""
+
+
+# fmt: off
+RESERVED = frozenset({
+    "alignment", "attend", "bias", "centre", "context", "contribution", "discrepancy", "down", "encoders", "evidence",
+    "fine", "fusion", "head", "join", "mask", "mean", "position", "predict", "project", "residual", "stem", "texture",
+    "unusual", "usual", "variance", "weight", "whiten", "widen",
+})
+# fmt: on
+"""Parts of the network, inputs and outputs of its graph. A parameter's owner is told by its name alone, so no modality
+may be called one of these."""
 
 
 class RadarConfig(BaseModel):
@@ -54,6 +66,8 @@ class Encoded(NamedTuple):
     features: dict[str, Features]
     shared: dict[str, Tensor]
     fusable: dict[str, Tensor]
+    presence: Tensor | None = None
+    """`[N, M]` bool, on the CPU: which part has which modality; None if every part has all."""
 
 
 class Radar(nn.Module):
@@ -63,6 +77,7 @@ class Radar(nn.Module):
         super().__init__()
         self.config = config
         self.modalities = tuple(config.channels)
+        check_names(self.modalities)
         self.pairs = tuple(combinations(self.modalities, 2))
         deep = 2 * config.features
         grid = (config.height // 8, config.width // 8)
@@ -81,14 +96,23 @@ class Radar(nn.Module):
             {a: nn.ModuleDict({b: discrepancy(config.shared) for x, b in self.pairs if x == a}) for a, _ in self.pairs}
         )
 
-    def encode(self, inputs: Mapping[str, Tensor]) -> Encoded:
-        features = {name: self.encoders[name](inputs[name]) for name in self.modalities}
+    def encode(self, inputs: Mapping[str, Tensor], presence: Tensor | None = None) -> Encoded:
+        """`presence` `[N, M]` bool, on the CPU: in training, which parts have which modality; None if all have all.
+
+        What a part lacks passes neither encoder nor join: no batch norm counts it, and no weight learns from it.
+        """
+        if presence is not None and bool(presence.all()):
+            presence = None
+        there = {name: None if presence is None else presence[:, i] for i, name in enumerate(self.modalities)}
+        features = {
+            name: Features(*of_parts(self.encoders[name], inputs[name], there[name])) for name in self.modalities
+        }
         shared = self.alignment.shared({name: f.deep for name, f in features.items()})
         fusable = {
-            name: self.join[name](torch.cat([features[name].evidence, double(shared[name])], 1))
+            name: of_parts(self.join[name], torch.cat([features[name].evidence, double(shared[name])], 1), there[name])
             for name in self.modalities
         }
-        return Encoded(features, shared, fusable)
+        return Encoded(features, shared, fusable, presence)
 
     def rebuilt(self, encoded: Encoded) -> dict[tuple[str, str], Tensor]:
         """(from, to) -> what `from` predicts of `to`'s shared features."""
@@ -98,11 +122,15 @@ class Radar(nn.Module):
     def fuse(self, encoded: Encoded, rebuilt: Mapping[tuple[str, str], Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[N, 1, H/4, W/4]` and alpha for presence `[N, M]`. Every row of `mask` holds at least one 1."""
         fused, alpha = self.fusion(encoded.fusable, mask)
-        logit = self.head(fused)
+        presence = encoded.presence
+        heard = None if presence is None else ((mask.cpu() > 0) & presence).any(1)
+        logit = of_parts(self.head, fused, heard)
         for a, b in self.pairs:
             gaps = [(rebuilt[s, t] - encoded.shared[t]).abs() for s, t in ((a, b), (b, a))]
-            both = (mask[:, self.modalities.index(a)] * mask[:, self.modalities.index(b)]).reshape(-1, 1, 1, 1)
-            logit = logit + both * double(self.discrepancy[a][b](torch.cat(gaps, 1)))  # type: ignore[index]
+            i, j = self.modalities.index(a), self.modalities.index(b)
+            both = (mask[:, i] * mask[:, j]).reshape(-1, 1, 1, 1)
+            pair = None if presence is None else presence[:, i] & presence[:, j]
+            logit = logit + both * double(of_parts(self.discrepancy[a][b], torch.cat(gaps, 1), pair))  # type: ignore[index]
         return logit, alpha
 
     def forward(self, inputs: Mapping[str, Tensor], mask: Tensor) -> RadarOutput:
@@ -124,8 +152,34 @@ class Radar(nn.Module):
         return total / count
 
 
+def check_names(modalities: tuple[str, ...]) -> None:
+    """Raises UsageError for a name that the network itself needs, or that torch cannot give to a module."""
+    if taken := [name for name in modalities if name in RESERVED or hasattr(nn.ModuleDict(), name)]:
+        raise UsageError(
+            "a modality has the name of a part of the network",
+            found=", ".join(taken),
+            next_step="name its folders otherwise",
+        )
+
+
 def upsample(logit: Tensor) -> Tensor:
     return F.interpolate(logit, scale_factor=float(MAP_STRIDE), mode="bilinear", align_corners=False)
+
+
+def of_parts(module: nn.Module, x: Tensor, chosen: Tensor | None) -> Any:
+    """`module` of the `chosen` `[N]` bool (on the CPU) rows of `x` alone, and zeros in the others' place; None: all.
+
+    A module may give one tensor or a tuple of them.
+    """
+    if chosen is None:
+        return module(x)
+    rows = chosen.nonzero().squeeze(1).to(x.device)
+
+    def placed(found: Tensor) -> Tensor:
+        return found.new_zeros((len(x), *found.shape[1:])).index_copy(0, rows, found)
+
+    found = module(x[rows])
+    return placed(found) if isinstance(found, Tensor) else tuple(placed(one) for one in found)
 
 
 def discrepancy(shared: int) -> nn.Sequential:

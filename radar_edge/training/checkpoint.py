@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from pydantic import ValidationError
@@ -25,6 +26,7 @@ from radar_edge.preprocess import Preprocess
 
 SCHEMA_VERSION = 3
 DOCUMENT, WEIGHTS, STATE = "run.json", "weights.pt", "state.pt"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,13 @@ def save_run(folder: Path, model: Radar, document: dict[str, Any]) -> None:
     (folder / STATE).unlink(missing_ok=True)
 
 
+def in_order(by_name: Mapping[str, T], names: tuple[str, ...]) -> dict[str, T]:
+    """In the model's order, which the file's objects do not keep. Raises KeyError unless these are the names."""
+    if by_name.keys() != set(names):
+        raise KeyError(f"modalities: {', '.join(by_name)} where {', '.join(names)} are wanted")
+    return {name: by_name[name] for name in names}
+
+
 def load_run(folder: Path) -> TrainedRun:
     """Open a finished run. Raises RunError that says what is missing, changed or unknown."""
     path = folder / DOCUMENT
@@ -90,8 +99,11 @@ def load_run(folder: Path) -> TrainedRun:
         digest = files.sha256_file(folder / WEIGHTS)
         if digest != document["weights_sha256"]:
             raise RunError(f"{folder / WEIGHTS} is not the file that run.json names", next_step="train again")
-        model = Radar(RadarConfig.model_validate(document["model"]))
+        names = tuple(document["modalities"])
+        shape = RadarConfig.model_validate(document["model"])
+        model = Radar(shape.model_copy(update={"channels": in_order(shape.channels, names)}))
         preprocess = Preprocess.model_validate(document["preprocess"])
+        preprocess = Preprocess(modalities=in_order(preprocess.modalities, names))
         held_out = tuple(document["held_out"])
     except (json.JSONDecodeError, KeyError, ValidationError, OSError) as error:
         raise RunError(f"{folder} is damaged", found=str(error)[:300], next_step="train again") from error

@@ -5,6 +5,7 @@ fusion and the map: every step judges all Subsets of the modalities (the zero-va
 each asked only for the anomalies that its own modalities show.
 
 Batches and random numbers are functions of (seed, step), so a resumed training repeats the killed one exactly.
+Several processes share each step (`distributed`); on CUDA the network computes in half precision (`precision`).
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from radar_edge.errors import DatasetError, MachineError, RunError, UsageError
 from radar_edge.modality import Subset, all_subsets
 from radar_edge.models.radar import Encoded, Radar, RadarConfig
 from radar_edge.preprocess import Preprocess
-from radar_edge.training import losses
+from radar_edge.training import batch_norm, distributed, losses, precision
 from radar_edge.training.anomalies import corrupt, fade, nuisance
 from radar_edge.training.checkpoint import DOCUMENT, STATE, load_tensors, save_run, save_tensors
+from radar_edge.training.replace import Replacement, settle
 
 SAVE_EVERY_S = 20.0
 DISTILLATION = 0.5
@@ -98,6 +100,7 @@ class State:
     model: Radar
     average: AveragedModel
     optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
     step: int
     history: list[dict[str, float]]
 
@@ -110,16 +113,19 @@ def train(
     resume: bool = False,
     device: str = "cpu",
     report: Callable[[Progress], None] = lambda _: None,
+    replacement: Replacement | None = None,
 ) -> None:
-    """Train on `dataset`'s train/good and write a run folder.
+    """Train on `dataset`'s train/good and write a run folder; with a `replacement` the new modality alone.
 
-    Raises UsageError if the folder is taken, RunError if a resume does not fit, MachineError without CUDA
-    where it is asked for.
+    Within `distributed.joined` every process calls this, and the first alone writes and reports.
+    Raises UsageError if the folder is taken or the processes cannot share a batch, RunError if a resume does not
+    fit, MachineError without CUDA where it is asked for.
     """
     check_device(device)
+    distributed.check_batch(config.batch_size)
     check_folder(folder, resume)
     fit, held_out = hold_out(dataset, seed=config.seed)
-    preprocess = fit_preprocess(dataset, config.size_px)
+    preprocess = replacement.preprocess(dataset, config) if replacement else fit_preprocess(dataset, config.size_px)
     document = {
         "radar_edge": __version__,
         "config": config.model_dump(mode="json"),
@@ -128,14 +134,19 @@ def train(
         "modalities": list(dataset.modalities),
         "held_out": [sample.key for sample in held_out],
         "data_sha256": data_digest(fit, held_out),
+        **(replacement.document() if replacement else {}),
     }
     data = load_data(fit, preprocess, dataset.modalities, config)
-    state = start(config, RadarConfig.model_validate(document["model"]), data, device)
+    state = start(config, RadarConfig.model_validate(document["model"]), data, device, replacement)
     if resume:
         load_state(folder, state, files.sha256_json(document))
     began = time.monotonic()
     run_steps(state, data, config, device, report, lambda: save_state(folder, state, files.sha256_json(document)))
+    if not distributed.is_first():
+        return
     averaged: Radar = state.average.module.to("cpu")  # type: ignore[assignment]
+    if replacement:
+        replacement.keep(averaged)
     save_run(
         folder,
         averaged,
@@ -143,9 +154,20 @@ def train(
             **document,
             "losses": state.history,
             "seconds": round(time.monotonic() - began, 1),
-            "machine": {"device": device, "torch": torch.__version__, "platform": platform.platform()},
+            "machine": machine(device),
         },
     )
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Where the training ran, and how."""
+    return {
+        "device": device,
+        "precision": precision.name(device),
+        "processes": distributed.count(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+    }
 
 
 def check_device(device: str) -> None:
@@ -191,20 +213,32 @@ def load_data(
             "too few good parts to train on", found=len(fit), wanted=f"at least {config.batch_size} in train/good"
         )
     arrays, presence = load_inputs(fit, preprocess)
+    if lacking := [name for i, name in enumerate(arrays) if not presence[:, i].any()]:
+        raise DatasetError(
+            f"no good part that is trained on has {' or '.join(lacking)}",
+            found=f"{len(fit)} parts in train/good beside those held out",
+            wanted="some with each modality",
+            next_step="add parts, or give the held-out ones in validation/good",
+        )
     return Data({name: arrays[name] for name in modalities}, torch.from_numpy(np.asarray(presence, np.float32)))
 
 
-def start(config: TrainConfig, shape: RadarConfig, data: Data, device: str) -> State:
+def start(
+    config: TrainConfig, shape: RadarConfig, data: Data, device: str, replacement: Replacement | None = None
+) -> State:
     torch.manual_seed(config.seed)
     model = Radar(shape)
     for i, name in enumerate(model.modalities):
         good = data.inputs[name][data.presence[:, i].numpy() > 0]
         model.texture[name].learn(torch.from_numpy(good))  # type: ignore[operator]
+    if replacement:
+        replacement.inherit(model)
+    batch_norm.share(model)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(model, multi_avg_fn=ema, use_buffers=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    return State(model, average, optimizer, 0, [])
+    return State(model, average, optimizer, precision.gradient_scaler(device), 0, [])
 
 
 def run_steps(
@@ -216,6 +250,7 @@ def run_steps(
     save: Callable[[], None],
 ) -> None:
     state.model.train()
+    settle(state.model)
     saved = time.monotonic()
     while state.step < config.steps:
         stage = 1 if state.step < config.stage_1_share * config.steps else 2
@@ -226,14 +261,19 @@ def run_steps(
         if not bool(torch.isfinite(total)):
             raise RunError(f"the loss is not finite at step {state.step}", next_step="try a lower learning_rate")
         state.optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
+        state.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        distributed.combine(state.model)
+        state.scaler.unscale_(state.optimizer)
         torch.nn.utils.clip_grad_norm_(state.model.parameters(), 5.0)
-        state.optimizer.step()
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
         state.average.update_parameters(state.model)
         state.step += 1
         values = {name: float(value.detach()) for name, value in terms.items()}
         if state.step % 20 == 0 or state.step == config.steps:
             state.history.append({"step": state.step, **{name: round(v, 5) for name, v in values.items()}})
+        if not distributed.is_first():
+            continue
         report(Progress(state.step, config.steps, stage, values))
         if time.monotonic() - saved > SAVE_EVERY_S:
             save()
@@ -259,20 +299,37 @@ def step_losses(model: Radar, data: Data, config: TrainConfig, step: int, stage:
     present = {name: useful[:, i].to(device) for i, name in enumerate(model.modalities)}
     clean = {name: torch.from_numpy(batch).to(device) for name, batch in good.items()}
     masks = {name: torch.from_numpy(mask).to(device) & present[name][:, None, None] for name, mask in marked.items()}
-    encoded = model.encode(
-        {name: torch.from_numpy(batch).to(device, memory_format=torch.channels_last) for name, batch in changed.items()}
-    )
-    learn_usual(model, encoded, masks, present, config)
-    rebuilt = model.rebuilt(encoded)
+    inputs = {name: distributed.own(torch.from_numpy(batch)) for name, batch in changed.items()}
+    with precision.autocast(device):
+        encoded = model.encode(
+            {name: x.to(device, memory_format=torch.channels_last) for name, x in inputs.items()},
+            distributed.own(presence) > 0,
+        )
+        rebuilt = model.rebuilt(encoded)
+    seen = all_slices(encoded)
+    learn_usual(model, seen, masks, present, config)
+    guesses = {pair: distributed.whole(guess.float()) for pair, guess in rebuilt.items()}
     weight = 1.0 if stage == 1 else 0.5
     terms = {
-        "restoration": weight * losses.restoration(encoded, clean, present),
-        "alignment": weight * losses.alignment(encoded, rebuilt, masks, present),
-        "spread": 0.1 * losses.spread(encoded, present),
+        "restoration": weight * losses.restoration(seen, clean, present),
+        "alignment": weight * losses.alignment(seen, guesses, masks, present),
+        "spread": 0.1 * losses.spread(seen, present),
     }
     if stage == 2:
         terms |= judge_all_subsets(model, encoded, rebuilt, masks, presence.to(device), useful.to(device))
     return terms
+
+
+def all_slices(encoded: Encoded) -> Encoded:
+    """What the losses and the statistics read, of the whole batch and in float32; the rest as it is."""
+    features = {
+        name: f._replace(
+            fine=distributed.whole(f.fine.detach().float()), restored=distributed.whole(f.restored.float())
+        )
+        for name, f in encoded.features.items()
+    }
+    shared = {name: distributed.whole(z.float()) for name, z in encoded.shared.items()}
+    return encoded._replace(features=features, shared=shared)
 
 
 def learn_usual(
@@ -284,6 +341,8 @@ def learn_usual(
 ) -> None:
     """Keep each modality's statistics of good features up to date; changed places and absent images do not count."""
     for name in model.modalities:
+        if not model.encoders[name].training:
+            continue  # frozen
         fine = encoded.features[name].fine.detach()
         good = (1 - losses.covered(masks[name], fine)) * present[name].to(fine.device).reshape(-1, 1, 1, 1)
         model.encoders[name].usual.learn(fine, good, config.usual_rate)  # type: ignore[union-attr,operator]
@@ -300,6 +359,7 @@ def judge_all_subsets(
     """Segmentation loss of every Subset on the parts of which one of its modalities carries something.
 
     `presence` `[N, M]` is what the fusion is told; `useful` `[N, M]` lacks what is there and faded.
+    These and `masks` are of the whole batch, `encoded` and `rebuilt` of this process's slice.
     """
     per_modality = torch.stack([masks[name] for name in model.modalities], 1)
     terms: dict[str, Tensor] = {}
@@ -312,7 +372,9 @@ def judge_all_subsets(
         if not bool(judged.any()):
             continue
         mask = torch.where(judged[:, None], presence * members, members.float())
-        logit, alpha = model.fuse(encoded, rebuilt, mask)
+        with precision.autocast(mask.device.type):
+            logit, alpha = model.fuse(encoded, rebuilt, distributed.own(mask))
+        logit, alpha = distributed.whole(logit.float()), distributed.whole(alpha.float())
         visible = (per_modality & members[None, :, None, None]).any(1)
         terms[f"map_{subset.slug}"] = losses.segmentation(logit[judged], visible[judged])
         if teacher is not None:
@@ -345,6 +407,7 @@ def save_state(folder: Path, state: State, fingerprint: str) -> None:
             "model": state.model.state_dict(),
             "average": state.average.state_dict(),
             "optimizer": state.optimizer.state_dict(),
+            "scaler": state.scaler.state_dict(),
         },
     )
 
@@ -354,9 +417,12 @@ def load_state(folder: Path, state: State, fingerprint: str) -> None:
     if saved["fingerprint"] != fingerprint:
         raise RunError(
             f"{folder} was begun with other data or another configuration",
-            next_step="resume with the same --data, --config and --seed, or start in another folder",
+            next_step="resume with the same --data, --config, --seed and --from, or start in another folder",
         )
     state.model.load_state_dict(saved["model"])
     state.average.load_state_dict(saved["average"])
     state.optimizer.load_state_dict(saved["optimizer"])
+    # Absent or empty where nothing was scaled: another device may go on with a state.
+    if saved.get("scaler"):
+        state.scaler.load_state_dict(saved["scaler"])
     state.step, state.history = saved["step"], saved["history"]

@@ -82,6 +82,7 @@ def write_run(
     config = RadarConfig(channels={"rgb": 3, "tir": 2}, height=SIZE, width=SIZE, features=8, shared=8)
     document = {
         "config": {"seed": 5},
+        "modalities": ["rgb", "tir"],
         "model": config.model_dump(mode="json"),
         "preprocess": preprocess.model_dump(mode="json"),
         "held_out": list(held_out),

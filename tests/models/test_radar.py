@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from radar_edge.models.radar import Radar, RadarConfig
+from radar_edge.errors import UsageError
+from radar_edge.models.radar import RESERVED, Radar, RadarConfig
 
 CHANNELS = {"rgb": 3, "tir": 2, "depth": 1}
 
@@ -57,6 +58,15 @@ def test_parameters_name_their_modality() -> None:
     names = [name for name, _ in network("rgb", "tir").named_parameters()]
     shared = [name for name in names if not {"rgb", "tir"} & set(name.split("."))]
     assert {name.split(".")[0] for name in shared} == {"head"}
+
+
+def test_no_modality_is_called_like_a_part_of_the_network() -> None:
+    names = [*network("rgb", "tir").state_dict(), "mask", "contribution"]
+    parts = {part for name in names for part in name.split(".")} - {"rgb", "tir"}
+    assert {part for part in parts if part.isalpha()} <= RESERVED
+    for taken in ("head", "mask", "usual", "half", "items"):
+        with pytest.raises(UsageError, match=f"part of the network\n  found:  {taken}"):
+            Radar(RadarConfig(channels={"rgb": 3, taken: 1}, height=32, width=32, features=8, shared=8))
 
 
 def test_one_modality_has_no_fusion_and_no_discrepancy() -> None:
