@@ -2,7 +2,8 @@
 
 An image of 8 bit that no registration moves is read where it is. Any other becomes an 8-bit PNG: a 16-bit image through
 the fixed window that RADAR's preprocessing learned from train/good, WINDOW times its scale to each side of its offset,
-which holds the middle 98 % of the counts. Nothing is scaled by the image itself.
+which holds some 98 % of the counts of good parts. Nothing is scaled by the image itself. 256 levels show less of a
+faint contrast than the raw counts that RADAR reads.
 """
 
 from __future__ import annotations

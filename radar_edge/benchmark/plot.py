@@ -36,7 +36,7 @@ def plot(document: Mapping[str, Any]) -> str:
         plane = Plane(LEFT + i * (PANEL + GAP), TOP, PANEL, SIDE, (-EDGE, rates[-1] + EDGE), (low, high))
         ys = [(y, f"{y:.2f}" if i == 0 else "") for y in ticks(low, high, 6)]
         content += plane.grid([(rate, f"{rate:.0%}") for rate in rates], ys)
-        content += text(plane.left, plane.top - 9, f"{lost(kind, document)} lost", style='class="name"')
+        content += text(plane.left, plane.top - 9, f"without {lost(kind, document)}", style='class="name"')
         for n, method in enumerate(methods):
             mine = [whole[method], *(r for r in rows if r["method"] == method and r["missing"] == kind)]
             content += curve(plane, mine, colours[method], SHIFT * (n - (len(methods) - 1) / 2))

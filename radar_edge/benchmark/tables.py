@@ -76,7 +76,7 @@ def missing_table(rows: Rows, document: Mapping[str, Any], where: list[str]) -> 
     """A column for each kind of loss and rate; AUPRO of the last, the worst."""
     asked = [row for row in rows if row["missing_in"] == where]
     settings = list(dict.fromkeys((row["missing"], row["rate"]) for row in asked))
-    titles = [f"{rate:.0%} lose {lost(missing, document)}" for missing, rate in settings]
+    titles = [f"{rate:.0%} without {lost(missing, document)}" for missing, rate in settings]
     yield from header(["method", *titles, f"AUPRO, {titles[-1]}"])
     for method, mine in by_method(asked).items():
         found = {(row["missing"], row["rate"]): row for row in mine}
@@ -85,7 +85,7 @@ def missing_table(rows: Rows, document: Mapping[str, Any], where: list[str]) -> 
 
 
 def lost(missing: str, document: Mapping[str, Any]) -> str:
-    return f"one of {missing}" if missing in ("both", "any") else labelled(missing, document)
+    return {"both": "one or the other", "any": "one of them"}.get(missing) or labelled(missing, document)
 
 
 def ablation_table(rows: Rows, document: Mapping[str, Any]) -> Iterator[str]:
@@ -109,7 +109,7 @@ def setting_of(row: Mapping[str, Any]) -> tuple[object, ...]:
 def title(row: Mapping[str, Any], document: Mapping[str, Any]) -> str:
     if row["missing"] == NOTHING:
         return " + ".join(labelled(name, document) for name in row["subset"].split("_"))
-    return f"{row['rate']:.0%} lose {lost(row['missing'], document)} in {' and '.join(row['missing_in'])}"
+    return f"{row['rate']:.0%} without {lost(row['missing'], document)}, {' and '.join(row['missing_in'])}"
 
 
 def gap(row: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the script of the external detectors promises. Test modules subclass JudgeContract and say which script it is."""
+"""What the script of the external detectors promises. Test modules subclass JudgeContract and name the script."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A script with the promise of radar_edge/benchmark/peers/judge.py, in milliseconds: how far an image is from the mean.
 
-FAKE_JUDGE=2|3|crash|die makes it refuse, fail, or be killed after its fit; "wait METHOD" makes that one's fit last. FAKE_JUDGE_LOG names a file that gets a
-line for each fit and each scoring.
+FAKE_JUDGE=2|3|crash|die makes it refuse, fail, or be killed after its fit; "wait METHOD" makes that one's fit last.
+FAKE_JUDGE_LOG names a file that gets a line for each fit and each scoring.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def log(what: str) -> None:
 
 def refuse(code: int, error: str, found: object = "this") -> None:
     line = {"error": error, "found": str(found), "wanted": "that", "next_step": "do it"}
-    print(json.dumps(line), file=sys.stderr)
+    sys.stderr.write(json.dumps(line) + "\n")
     sys.exit(code)
 
 
@@ -37,7 +37,8 @@ def read(path: str, side: int) -> np.ndarray:
 
 
 def say(done: int, of: int, what: str) -> None:
-    print(json.dumps({"done": done, "of": of, "what": what}), flush=True)
+    sys.stdout.write(json.dumps({"done": done, "of": of, "what": what}) + "\n")
+    sys.stdout.flush()
 
 
 def fitted(job: dict[str, object]) -> np.ndarray:
@@ -65,7 +66,7 @@ def main() -> None:
     absent = [path for path in [*job["train"], *job["score"]] if not Path(path).is_file()]
     if absent:
         refuse(2, "an image is not there", absent[0])
-    print("a library says hello")
+    sys.stdout.write("a library says hello\n")
     began = time.monotonic()
     mean = fitted(job)
     if mode == "die":
