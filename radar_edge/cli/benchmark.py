@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,8 +15,10 @@ from radar_edge.cli.train import read_settings
 from radar_edge.errors import MissingPackageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+LINE_EVERY_S = 30.0
+WRITTEN = ("results.json", "tables.md", "auroc.svg")
 BENCH_PYTHON = Path(".venv-bench/bin/python")
 
 
@@ -83,7 +86,7 @@ def benchmark(
         settings = running.quickened(settings)
     kept = work or out / "work"
     with progress_bar() as bar:
-        show = shower(bar)
+        show = with_lines(shower(bar))
         running.check_environment(names, bench_python)
         bench = running.Bench(prepare(kind, data, kept, show), settings, kept, out, show, say)
         say(f"{kind} on {data}: {', '.join(bench.prepared.dataset.modalities)}; methods {', '.join(names)}")
@@ -93,6 +96,20 @@ def benchmark(
     if json:
         print_json(document)
     return document
+
+
+def with_lines(show: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    """Also a line now and then where there is no terminal: this takes hours, and its output goes into a file."""
+    last_s = time.monotonic()
+
+    def both(stage: str, done: int, total: int) -> None:
+        nonlocal last_s
+        show(stage, done, total)
+        if not console.is_terminal and time.monotonic() - last_s > LINE_EVERY_S:
+            last_s = time.monotonic()
+            say(f"{stage} {done}/{total}")
+
+    return both
 
 
 def chosen_methods(method: Sequence[str] | None, more: Sequence[str] | None, ablations: bool) -> list[str]:
@@ -134,9 +151,6 @@ def write(document: Mapping[str, Any], out: Path) -> None:
         console.print(f"{alone}. {leak['why']}", style="yellow", markup=False)
     hours = sum(cost["cpu_hours"] for cost in document["methods"].values())
     say(f"{hours:.2f} CPU hours in all; written: {', '.join(str(out / name) for name in WRITTEN)}")
-
-
-WRITTEN = ("results.json", "tables.md", "auroc.svg")
 
 
 def table(document: Mapping[str, Any]) -> Table:

@@ -16,7 +16,10 @@ from radar_edge.benchmark.cells import Cell
 from radar_edge.benchmark.peer_method import fused, standardised
 from radar_edge.benchmark.plain_images import PlainImages
 from radar_edge.benchmark.results import costs_of, rows_of
+from radar_edge.benchmark.run import QUICK_FIT_PARTS, QUICK_PEER_STEPS, QUICK_STEPS
 from radar_edge.benchmark.scored import Cost, Digests, Meter, Scored
+from radar_edge.benchmark.second_modality import BLUR_SHARE, MIDDLE
+from radar_edge.data.adapters.plan import Options
 from radar_edge.data.layouts import index
 from radar_edge.models import mrf, radar
 from radar_edge.models.radar import Radar, RadarConfig
@@ -190,3 +193,11 @@ def test_methods_of_other_seeds_are_not_compared() -> None:
 
 def replace_seed(one: Cell) -> Cell:
     return one.model_copy(update={"seed": 0})
+
+
+def test_the_page_says_what_quick_means() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs/benchmark-command.md").read_text().split())
+    said_there = f"{QUICK_STEPS} steps of RADAR, {QUICK_PEER_STEPS} of external detectors that train, these on at most "
+    assert said_there + f"{QUICK_FIT_PARTS} good parts" in page
+    assert f"blur of 1/{round(1 / BLUR_SHARE)} of the shorter side, around {MIDDLE}" in page
+    assert f"at most {Options().max_shift_px:g} px" in page
