@@ -109,21 +109,30 @@ class Tested:
         return [part.group for part in self.parts]
 
     @cached_property
+    def truth(self) -> list[list[str]]:
+        """What figures depend on beside scores and maps: each part's key, group and masks."""
+        return [[p.key, p.group, *(files.sha256_file(path) for path in masks_of(p))] for p in self.parts]
+
+    @cached_property
     def marked(self) -> npt.NDArray[np.intp]:
         """Places of the parts that are good or have a mask; none if no mask marks anything."""
-        places = [i for i, p in enumerate(self.parts) if p.is_good or p.mask is not None or p.masks]
+        places = [i for i, part in enumerate(self.parts) if part.is_good or i in self._masks]
         return np.array(places if any(mask.any() for mask in self._masks.values()) else [], np.intp)
 
     @cached_property
     def _masks(self) -> dict[int, Flags]:
-        usable = [i for i, p in enumerate(self.parts) if p.mask is not None or p.masks]
-        return {i: load_mask(self.parts[i], self.modalities, MASK_SIDE, MASK_SIDE) for i in usable}
+        masked = [i for i, part in enumerate(self.parts) if masks_of(part)]
+        return {i: load_mask(self.parts[i], self.modalities, MASK_SIDE, MASK_SIDE) for i in masked}
 
     @cached_property
     def masks(self) -> list[Flags]:
         """Of the marked places."""
         nothing = np.zeros((MASK_SIDE, MASK_SIDE), bool)
         return [self._masks.get(int(i), nothing) for i in self.marked]
+
+
+def masks_of(part: Sample) -> list[Path]:
+    return [path for path in (part.mask, *(part.masks[name] for name in sorted(part.masks))) if path is not None]
 
 
 def complete_settings(modalities: Sequence[str]) -> Iterator[Setting]:
@@ -135,11 +144,11 @@ def cell_path(work: Path, method: str, setting: Setting, seed: int, digest: str)
     return work / "cells" / f"{method}-{setting.slug}-{seed}-{digest[:SHORT]}.json"
 
 
-def cell_digest(method: str, setting: Setting, task: Task, verdicts: str) -> str:
+def cell_digest(method: str, setting: Setting, task: Task, tested: Tested, verdicts: str) -> str:
     """Of all that a cell depends on; `verdicts` is that of the method's verdicts."""
     table = None if setting.table is None else setting.table.model_dump(mode="json")
-    truth = [[part.key, part.group] for part in task.tested]
-    return files.sha256_json([1, method, setting.subset.slug, table, task.condition, task.seed, verdicts, truth])
+    asked = [method, setting.subset.slug, table, task.condition, task.seed]
+    return files.sha256_json([1, asked, verdicts, tested.truth])
 
 
 def measure(method: str, setting: Setting, task: Task, tested: Tested, verdicts: Verdicts, digest: str) -> Cell:
@@ -178,11 +187,11 @@ def chosen(
     setting: Setting, tested: Tested, by_subset: Mapping[Subset, Scored]
 ) -> tuple[npt.NDArray[np.float64], list[npt.NDArray[np.float32]] | None]:
     """Score and map of each tested part, by what is left of it."""
-    places = {subset: {key: i for i, key in enumerate(one.keys)} for subset, one in by_subset.items()}
-    picked = [(left := setting.left(part.key), places[left][part.key]) for part in tested.parts]
-    scores = np.array([by_subset[left].scores[i] for left, i in picked], np.float64)
-    maps = [(found := by_subset[left].maps) is not None and found[i] for left, i in picked]
-    return scores, None if any(one is False for one in maps) else [one for one in maps if one is not False]
+    keys = [part.key for part in tested.parts]
+    ordered = {subset: one.of(keys) for subset, one in by_subset.items()}
+    seen = [ordered[setting.left(key)] for key in keys]
+    maps = [one.maps[i] for i, one in enumerate(seen) if one.maps is not None]
+    return np.array([one.scores[i] for i, one in enumerate(seen)]), maps if len(maps) == len(keys) else None
 
 
 def kept(values: npt.NDArray[np.float64]) -> Draws:

@@ -174,7 +174,7 @@ def cells_of(bench: Bench, method: Method, task: Task, tested: Tested, settings:
     verdicts: Verdicts | None = None
     name = f"{method.name}, {task.condition}, seed {task.seed}"
     for done, setting in enumerate(settings, 1):
-        digest = cell_digest(method.name, setting, task, known)
+        digest = cell_digest(method.name, setting, task, tested, known)
         path = cell_path(bench.work, method.name, setting, task.seed, digest)
         cell = read_cell(path, digest)
         if cell is None:

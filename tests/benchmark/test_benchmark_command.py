@@ -12,15 +12,22 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from bench_set import FAKE, RECIPE, write_bench_set
+from small_set import square
 from typer.testing import CliRunner, Result
 
 from radar_edge.benchmark import peer_call
 from radar_edge.benchmark.protocol import read
 from radar_edge.cli import benchmark
 from radar_edge.errors import ConfigError, DatasetError, MachineError, RunError, UsageError
+from radar_edge.preprocess import write_png
+from radar_edge.training import train as training
+
+pytestmark = pytest.mark.timeout(900)
+"""Trainings, many times slower on a machine with other load."""
 
 app = typer.Typer()
 benchmark.register(app)
@@ -183,6 +190,22 @@ def test_ablations_are_methods_beside_radar(data: Path, tmp_path: Path) -> None:
     assert "; " not in rows[0]
     assert all(row.count("; ") == 4 for row in rows[1:])
     assert rows[3].startswith("| without MRF: fusion by concatenation |")
+
+
+def test_other_masks_are_measured_anew_without_a_training(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = write_bench_set(tmp_path / "set")
+    words = ("--out", tmp_path / "out", "--method", "radar", "--quick", "--config", data.parent / "tiny.yaml", "--json")
+    first = json.loads(call("miiad", "--data", own, *words).stdout.splitlines()[-1])
+    for path in (own / "test/hole/gt").iterdir():
+        write_png(path, np.rot90(square(), 2))
+    monkeypatch.setattr(training, "train", None)
+    result = call("miiad", "--data", own, *words)
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    again = json.loads(result.stdout.splitlines()[-1])
+    assert [row["image_auroc"] for row in again["rows"]] == [row["image_auroc"] for row in first["rows"]]
+    assert again["rows"][0]["aupro_030"] != first["rows"][0]["aupro_030"]
 
 
 def test_another_sets_tables_are_refused(data: Path, tmp_path: Path) -> None:
