@@ -20,11 +20,13 @@ from pydantic import Field
 
 from radar_edge import files
 from radar_edge.benchmark.protocol import Assignment, Split
-from radar_edge.benchmark.scored import SHORT, Cost, Scored, Task, Verdicts
+from radar_edge.benchmark.scored import SHORT, Cost, Scored, Task, Verdicts, sources
 from radar_edge.config import Config, validate
+from radar_edge.data import dataset
 from radar_edge.data.dataset import load_mask
 from radar_edge.data.layouts import Sample
 from radar_edge.errors import ConfigError, RunError
+from radar_edge.evaluation import metrics, overlap
 from radar_edge.evaluation.measure import MASK_SIDE
 from radar_edge.evaluation.metrics import Figure, Flags, auroc_figure, once, resampled
 from radar_edge.evaluation.overlap import aupro_figure, overlap_table
@@ -36,6 +38,9 @@ FIGURES = ("image_auroc", "aupro_030")
 PRO_LIMIT = 0.30
 DIGITS = 5
 """Of a kept bootstrap draw."""
+
+CODE = [Path(module.__file__ or "") for module in (metrics, overlap, dataset)] + [Path(__file__)]
+"""What a figure follows from, beside scores, maps and truth."""
 
 Draws = tuple[float | None, ...]
 
@@ -148,7 +153,7 @@ def cell_digest(method: str, setting: Setting, task: Task, tested: Tested, verdi
     """Of all that a cell depends on; `verdicts` is that of the method's verdicts."""
     table = None if setting.table is None else setting.table.model_dump(mode="json")
     asked = [method, setting.subset.slug, table, task.condition, task.seed]
-    return files.sha256_json([1, asked, verdicts, tested.truth])
+    return files.sha256_json([sources(*CODE), asked, verdicts, tested.truth])
 
 
 def measure(method: str, setting: Setting, task: Task, tested: Tested, verdicts: Verdicts, digest: str) -> Cell:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from radar_edge import __version__, files
+from radar_edge import files
 from radar_edge.benchmark.peer_call import call, read_answer, read_maps
 from radar_edge.benchmark.plain_images import PlainImages
-from radar_edge.benchmark.scored import SHORT, Cost, Digests, Scored, Task, Verdicts, load, save
+from radar_edge.benchmark.scored import SHORT, Cost, Digests, Scored, Task, Verdicts, load, save, sources
 from radar_edge.data.dataset import hold_out
 from radar_edge.data.layouts import Sample
 from radar_edge.errors import DatasetError
@@ -79,7 +79,7 @@ class PeerMethod:
             )
         asked = [*held_out, *task.tested]
         document = {
-            "radar_edge": __version__,
+            "code": sources(self.script.parent),
             "method": self.name,
             "steps": self.steps,
             "size_px": self.images.size_px,

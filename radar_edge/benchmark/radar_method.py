@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import radar_edge
 from radar_edge import __version__, files
-from radar_edge.benchmark.scored import SHORT, Cost, Digests, Meter, Scored, Task, Verdicts, load, save
+from radar_edge.benchmark.scored import SHORT, Cost, Digests, Meter, Scored, Task, Verdicts, load, save, sources
 from radar_edge.data.dataset import hold_out
 from radar_edge.errors import DatasetError
 from radar_edge.evaluation.evaluate import Judged, Progress, judge
@@ -29,6 +30,9 @@ from radar_edge.training.checkpoint import DOCUMENT, STATE, TrainedRun, load_run
 from radar_edge.training.torch_runner import TorchRunner
 
 TARGET_FRR = 0.05
+PACKAGE = Path(radar_edge.__file__).parent
+CODE = ("models", "training", "preprocess.py", "scoring.py", "data/dataset.py", "benchmark/ablations.py")
+"""What a verdict follows from."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class RadarMethod:
         return files.sha256_json(
             {
                 "method": self.name,
-                "radar_edge": __version__,
+                "code": sources(*(PACKAGE / place for place in CODE)),
                 "config": self.config(task).model_dump(mode="json"),
                 "modalities": list(dataset.modalities),
                 "declared": {name: one.model_dump(mode="json") for name, one in dataset.declared.items()},

@@ -92,6 +92,12 @@ class Digests:
         return {sample.key: {name: self.of(path) for name, path in sample.paths.items()} for sample in samples}
 
 
+def sources(*places: Path) -> dict[str, str]:
+    """Digest of every Python file in these folders, or that these are: results follow from code, too."""
+    found = sorted({path for place in places for path in (place.rglob("*.py") if place.is_dir() else [place])})
+    return {f"{path.parent.name}/{path.name}": files.sha256_file(path) for path in found}
+
+
 class Meter:
     """CPU seconds of this process, added to those of earlier starts of the same job."""
 

@@ -15,9 +15,10 @@ from radar_edge.benchmark.ablations import VARIANTS, ConcatFusion, substituted
 from radar_edge.benchmark.cells import Cell
 from radar_edge.benchmark.peer_method import fused, standardised
 from radar_edge.benchmark.plain_images import PlainImages
+from radar_edge.benchmark.radar_method import CODE, PACKAGE
 from radar_edge.benchmark.results import costs_of, rows_of
 from radar_edge.benchmark.run import QUICK_FIT_PARTS, QUICK_PEER_STEPS, QUICK_STEPS
-from radar_edge.benchmark.scored import Cost, Digests, Meter, Scored
+from radar_edge.benchmark.scored import Cost, Digests, Meter, Scored, sources
 from radar_edge.benchmark.second_modality import BLUR_SHARE, MIDDLE
 from radar_edge.data.adapters.plan import Options
 from radar_edge.data.layouts import index
@@ -76,6 +77,23 @@ def test_cpu_time_of_earlier_starts_counts(tmp_path: Path, monkeypatch: pytest.M
     Meter(tmp_path / "cpu.json").tick()
     assert json.loads((tmp_path / "cpu.json").read_text()) == {"cpu_seconds": 4.0}
     assert Meter(tmp_path / "cpu.json").cpu_seconds == 5.0
+
+
+def test_other_code_is_another_digest(tmp_path: Path) -> None:
+    for name in ("one.py", "more/two.py", "more/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    first = sources(tmp_path / "one.py", tmp_path / "more")
+    assert len(first) == 2
+    (tmp_path / "more/notes.txt").write_text("other")
+    assert sources(tmp_path / "one.py", tmp_path / "more") == first
+    (tmp_path / "more/two.py").write_text("other")
+    assert sources(tmp_path / "one.py", tmp_path / "more") != first
+
+
+def test_the_code_of_radar_is_where_it_is_looked_for() -> None:
+    named = sources(*(PACKAGE / place for place in CODE))
+    assert {"models/radar.py", "training/train.py", "training/anomalies.py", "data/dataset.py"} <= set(named)
 
 
 def test_16_bit_images_become_8_bit_through_one_window(tmp_path: Path) -> None:
