@@ -41,9 +41,8 @@ def head(document: Mapping[str, Any]) -> Iterator[str]:
     test, settings, recipe = document["test_parts"], document["settings"], document["recipe"]
     names = ", ".join(labelled(name, document) for name in document["modalities"])
     if document["quick"]:
-        fit = settings["fit_parts"]
-        less = f"{recipe['steps']} steps of RADAR, {settings['peer_steps']} of external detectors that train"
-        yield f"**Quick: {less}, these on at most {fit} good parts; one seed; no losses in training.**"
+        peers = f"{settings['peer_steps']} of external detectors that train, these on at most {settings['fit_parts']}"
+        yield f"**Quick: {recipe['steps']} steps of RADAR, {peers} good parts; one seed; no losses in training.**"
         yield ""
     yield f"- modalities: {names}; {recipe['size_px']} px for every method"
     counts = f"{test['good']} good and {test['defective']} defective in {test['groups']} groups"
@@ -73,15 +72,15 @@ def complete_table(rows: Rows, document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def missing_table(rows: Rows, document: Mapping[str, Any], where: list[str]) -> Iterator[str]:
-    """A column for each kind of loss and rate; AUPRO of the last, the worst."""
+    """A line for each kind of loss and method, a column for each rate; AUPRO at the highest."""
     asked = [row for row in rows if row["missing_in"] == where]
-    settings = list(dict.fromkeys((row["missing"], row["rate"]) for row in asked))
-    titles = [f"{rate:.0%} without {lost(missing, document)}" for missing, rate in settings]
-    yield from header(["method", *titles, f"AUPRO, {titles[-1]}"])
-    for method, mine in by_method(asked).items():
-        found = {(row["missing"], row["rate"]): row for row in mine}
-        cells = [figure(found[setting], "image_auroc") for setting in settings]
-        yield line([method, *cells, figure(found[settings[-1]], "aupro_030")])
+    rates = sorted({row["rate"] for row in asked})
+    yield from header(["without", "method", *(f"{rate:.0%}" for rate in rates), f"AUPRO at {rates[-1]:.0%}"])
+    for missing in dict.fromkeys(row["missing"] for row in asked):
+        for method, mine in by_method([row for row in asked if row["missing"] == missing]).items():
+            found = {row["rate"]: row for row in mine}
+            cells = [figure(found[rate], "image_auroc") for rate in rates]
+            yield line([lost(missing, document), method, *cells, figure(found[rates[-1]], "aupro_030")])
 
 
 def lost(missing: str, document: Mapping[str, Any]) -> str:
