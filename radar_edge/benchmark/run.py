@@ -5,7 +5,7 @@ Stoppable anywhere: trainings go on, verdicts and cells that are there are not m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -101,24 +101,26 @@ def check_environment(names: Sequence[str], python: Path) -> None:
         peer_call.check_python(python)
 
 
-def methods_of(
-    names: Sequence[str],
-    bench: Bench,
-    python: Path,
-    weights: Path | None = None,
-) -> list[Method]:
-    """RADAR, its variants and external detectors by name."""
+def methods_of(names: Sequence[str], bench: Bench, python: Path, weights: Mapping[str, Path]) -> list[Method]:
+    """RADAR, its variants and external detectors by name; of the latter some start from `weights`."""
     settings, digests = bench.settings, Digests()
     images = PlainImages(bench.prepared.dataset, settings.recipe.size_px, bench.work, digests)
     own = {name: RadarMethod(name, VARIANTS[name], settings.recipe, bench.work, digests) for name in VARIANTS}
-    return [
-        own[name]
-        if name in own
-        else PeerMethod(
-            name, images, bench.work, digests, python, peer_call.JUDGE, settings.peer_steps, settings.fit_parts, weights
+
+    def peer(name: str) -> PeerMethod:
+        return PeerMethod(
+            name,
+            images,
+            bench.work,
+            digests,
+            python,
+            script=peer_call.JUDGE,
+            steps=settings.peer_steps,
+            fit_parts=settings.fit_parts,
+            weights=weights.get(name),
         )
-        for name in names
-    ]
+
+    return [own[name] if name in own else peer(name) for name in names]
 
 
 def conditions(bench: Bench, seed: int) -> Iterator[tuple[str, Dataset, list[Setting]]]:

@@ -64,7 +64,8 @@ def benchmark(
         Path, typer.Option("--bench-python", help="Python of the external detectors' environment.")
     ] = BENCH_PYTHON,
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Pretrained weights for external detectors that need them.")
+        list[str] | None,
+        typer.Option("--weights", metavar="METHOD=FILE", help="Weights that an external detector starts from."),
     ] = None,
     json: JsonOption = False,
 ) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def benchmark(
 
     kind_of(kind)
     names = chosen_methods(method, more, ablations)
-    check_weights(weights)
+    files = weights_of(weights)
     settings = running.Settings(recipe=read_settings(preset, config, None), peer_steps=peer_steps)
     if seeds is not None:
         settings = settings.model_copy(update={"seeds": tuple(range(seeds))})
@@ -90,7 +91,7 @@ def benchmark(
         running.check_environment(names, bench_python)
         bench = running.Bench(prepare(kind, data, kept, show), settings, kept, out, show, say)
         say(f"{kind} on {data}: {', '.join(bench.prepared.dataset.modalities)}; methods {', '.join(names)}")
-        cells = running.run(bench, running.methods_of(names, bench, bench_python, weights))
+        cells = running.run(bench, running.methods_of(names, bench, bench_python, files))
         document = document_of(kind, data, bench, cells)
     write(document, out)
     if json:
@@ -130,9 +131,21 @@ def chosen_methods(method: Sequence[str] | None, more: Sequence[str] | None, abl
     return list(dict.fromkeys(names))
 
 
-def check_weights(weights: Path | None) -> None:
-    if weights is not None and not weights.is_file():
-        raise UsageError(f"there is no file {weights}", next_step="name the weights' file, or leave --weights out")
+def weights_of(given: Sequence[str] | None) -> dict[str, Path]:
+    """Method -> file. Raises UsageError for what is not METHOD=FILE, or names no external detector or no file."""
+    from radar_edge.benchmark.peer_method import MORE_PEERS, PEERS
+
+    found = {}
+    for one in given or ():
+        method, _, file = one.partition("=")
+        if method not in (*PEERS, *MORE_PEERS) or not Path(file).is_file():
+            raise UsageError(
+                "these weights cannot be used",
+                found=one,
+                wanted=f"METHOD=FILE, METHOD one of {', '.join((*PEERS, *MORE_PEERS))} and FILE a file",
+            )
+        found[method] = Path(file)
+    return found
 
 
 def write(document: Mapping[str, Any], out: Path) -> None:
