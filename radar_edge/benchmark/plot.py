@@ -51,10 +51,11 @@ def plot(document: Mapping[str, Any]) -> str:
 
 def curve(plane: Plane, rows: Sequence[Mapping[str, Any]], colour: str, shift: float) -> str:
     style = f'stroke="{colour}" stroke-width="2"'
+    faint = f'stroke="{colour}" stroke-width="1.5" stroke-opacity="0.6"'
     points = [(row["rate"] + shift, row) for row in sorted(rows, key=lambda row: float(row["rate"]))]
     content = plane.path([(x, row["image_auroc"]) for x, row in points], style)
     for x, row in points:
         if interval := row["image_auroc_ci"]:
-            content += line(plane.px(x), plane.py(interval[0]), plane.px(x), plane.py(interval[1]), style)
+            content += line(plane.px(x), plane.py(interval[0]), plane.px(x), plane.py(interval[1]), faint)
         content += plane.dot(x, row["image_auroc"], f'fill="{colour}"', f"{row['method']}: {row['image_auroc']:.3f}")
     return content
