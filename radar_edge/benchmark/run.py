@@ -42,7 +42,7 @@ from radar_edge.training.train import TrainConfig
 COMPLETE = "complete"
 TRAIN_RATE = 0.7
 """Of the condition in which parts lose images in training, too: one modality or the other."""
-QUICK_STEPS, QUICK_PEER_STEPS, QUICK_FIT_PARTS = 240, 120, 200
+QUICK_STEPS, QUICK_PEER_STEPS, QUICK_FIT_PARTS = 240, 60, 200
 
 
 class Settings(Config):
