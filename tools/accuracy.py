@@ -43,7 +43,6 @@ from radar_edge.data.layouts import Dataset, index
 from radar_edge.errors import RadarEdgeError
 from radar_edge.training import train as training
 
-
 TRAINED = {
     "default": unchanged,
     "a1-no-alignment": without_alignment,
