@@ -26,7 +26,8 @@ SMALL = "size_px: 64\nsteps: 60\nfeatures: 8\nshared: 16\nbatch_size: 8\nwarm_up
 SMALLER = {
     "radar-edge synth": "--parts 150 --size 64",
     "radar-edge train": "--config small.yaml",
-    "radar-edge bench": "--rounds 10",
+    "radar-edge bench ": "--rounds 10",
+    "radar-edge benchmark": "--config small.yaml",
     "radar-edge record": "--count 5 --every-ms 200",
     "radar-edge line check": "--engine-p99-ms 20",  # measured on a busy machine it might not fit the window
 }
@@ -49,6 +50,9 @@ NOT_RUN = {
     "tools/example_mri.py --work heads": "minutes; tests/training/test_example_mri.py",
     "radar-edge train --from RUN --replace tir=depth --data SET --out RUN2": "the tutorial's set has no depth; "
     "tests/training/test_replace.py",
+    "radar-edge benchmark miiad --data SET --out bench": "make venv-bench, and hours; "
+    "tests/benchmark/test_benchmark_command.py",
+    "radar-edge benchmark miiad --data SET --out bench --ablations --seeds 1": "likewise",
     "tools/provision/provision.sh --target orin-nano-8gb --nvpmodel 2": "root; tests/device/test_provision.py",
     "tools/bench_speed.py --models FOLDER --out speed.json": "minutes; tests/benchmark/test_speed.py",
     "tools/bench_speed.py --size-only --out size.json": "no command of ours; tests/benchmark/test_size.py",

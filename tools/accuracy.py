@@ -10,7 +10,7 @@ again, only judged; one that was stopped goes on. OUT/SET[-full]-seeds.json is w
 Sets of --equalise are trained and judged a second time, as SET_equalised, with every image scaled to one brightness
 of the background. tools/accuracy_results.py makes the tables.
 
-Configurations: the default recipe, and ablations, which change the network or the training from here; the product has
+Configurations: the default recipe, and ablations, which change network or training from outside; the product has
 no switch for them. Needs the extras train and report.
 """
 
@@ -18,12 +18,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from unittest import mock
 
 import torch
 from accuracy_equalised import LEVEL, write_equalised
@@ -31,68 +29,19 @@ from accuracy_job import Job
 from accuracy_jobs import Changes, do, sum_up
 from accuracy_seeds import LATE, RECIPE
 
+from radar_edge.benchmark.ablations import (
+    mean_fusion,
+    texture_alone,
+    unchanged,
+    without_alignment,
+    without_discrepancy,
+    without_dropout,
+    without_texture,
+)
 from radar_edge.cli.progress import progress_bar, shower
 from radar_edge.data.layouts import Dataset, index
 from radar_edge.errors import RadarEdgeError
-from radar_edge.modality import Subset
-from radar_edge.models import mrf, radar
-from radar_edge.training import losses
 from radar_edge.training import train as training
-
-
-@contextmanager
-def unchanged() -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def without_alignment() -> Iterator[None]:
-    """A1: modalities do not learn to predict each other."""
-    with mock.patch.object(losses, "alignment", return_value=torch.zeros(())):
-        yield
-
-
-@contextmanager
-def without_dropout() -> Iterator[None]:
-    """A4: only the set of all modalities is trained."""
-    with mock.patch.object(training, "all_subsets", lambda names: (Subset(tuple(names)),)):
-        yield
-
-
-@contextmanager
-def mean_fusion() -> Iterator[None]:
-    """A6: every present modality has the same weight."""
-    with mock.patch.object(mrf, "LOGIT_LIMIT", 0.0):
-        yield
-
-
-@contextmanager
-def without_discrepancy() -> Iterator[None]:
-    """A7: what modalities predict of each other is not part of the map."""
-
-    def nothing(shared: int) -> torch.nn.Module:
-        layer = torch.nn.Conv2d(2 * shared, 1, 1)
-        torch.nn.init.zeros_(layer.weight)
-        torch.nn.init.zeros_(layer.bias)
-        return layer.requires_grad_(False)
-
-    with mock.patch.object(radar, "discrepancy", nothing):
-        yield
-
-
-@contextmanager
-def without_texture() -> Iterator[None]:
-    """T0: the learned map alone."""
-    with mock.patch.object(radar, "TEXTURE_WEIGHT", 0.0):
-        yield
-
-
-@contextmanager
-def texture_alone() -> Iterator[None]:
-    """T1: the texture statistics alone; the learned map counts a hundred-thousandth."""
-    with mock.patch.object(radar, "TEXTURE_WEIGHT", 1e5):
-        yield
-
 
 TRAINED = {
     "default": unchanged,

@@ -23,6 +23,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "compare",
+    "benchmark",
     "build_engines",
     "calibrate_threshold",
     "inspect",

@@ -81,14 +81,23 @@ def bootstrap(
     Parts of one group are not independent: drawing parts would make the interval too narrow (Efron and
     Tibshirani, An Introduction to the Bootstrap, 1993, chapter 8). None if fewer than half of the draws define it.
     """
+    return interval_of(resampled(figure, groups, draws=draws, seed=seed), confidence)
+
+
+def resampled(figure: Figure, groups: Sequence[str], *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> Values:
+    """The figure of every draw of groups. The same groups and seed give the same draws, whatever the figure."""
     names, inverse = np.unique(np.asarray(groups), return_inverse=True)
     drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), draws)
-    values = figure(drawn[:, inverse].astype(np.float64))
-    values = values[~np.isnan(values)]
-    if len(values) < draws // 2:
+    return figure(drawn[:, inverse].astype(np.float64))
+
+
+def interval_of(values: Values, confidence: float = CONFIDENCE) -> Interval | None:
+    """Where the middle of the draws lies, 95 % unless said; None if fewer than half of them define the figure."""
+    defined = values[~np.isnan(values)]
+    if len(defined) < len(values) // 2:
         return None
     tail = (1 - confidence) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+    low, high = np.quantile(defined, [tail, 1 - tail])
     return float(low), float(high)
 
 
