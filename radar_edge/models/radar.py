@@ -33,8 +33,8 @@ TEXTURE_WEIGHT = 1.0
 # fmt: off
 RESERVED = frozenset({
     "alignment", "attend", "bias", "centre", "context", "contribution", "discrepancy", "down", "encoders", "evidence",
-    "fine", "fusion", "head", "join", "mask", "mean", "position", "predict", "project", "residual", "stem", "texture",
-    "unusual", "usual", "variance", "weight", "whiten", "widen",
+    "fine", "fusion", "head", "join", "mask", "mean", "position", "predict", "project", "residual", "spread", "stem",
+    "texture", "unusual", "usual", "variance", "weight", "whiten", "widen",
 })
 # fmt: on
 """Parts of the network, inputs and outputs of its graph. A parameter's owner is told by its name alone, so no modality
