@@ -105,7 +105,8 @@ def test_a_batch_without_one_modality_teaches_the_other_alone(stage: int) -> Non
     model = network()
     terms = one_step(model, parts({"tir": tuple(range(6))}), stage)
     assert all(torch.isfinite(value) for value in terms.values())
-    assert set(terms) - {"restoration", "alignment", "spread"} <= {"map_rgb", "distillation_rgb", "map_rgb_tir", "attention"}
+    of_maps = {"map_rgb", "distillation_rgb", "map_rgb_tir", "attention"}
+    assert set(terms) - {"restoration", "alignment", "spread"} <= of_maps
     assert max(float(g.abs().max()) for g in learned(model, "tir").values()) == 0
     encoder = {name: g for name, g in learned(model, "rgb").items() if name.startswith("encoders")}
     idle = [name for name, g in encoder.items() if not bool(g.abs().any())]
