@@ -175,8 +175,13 @@ def table(document: Mapping[str, Any]) -> Table:
     shown = Table(caption="image AUROC of all test parts together; 95 % interval over groups", caption_justify="left")
     shown.add_column("test parts")
     for method in methods:
-        shown.add_column(method, justify="right")
+        shown.add_column(method, justify="right", no_wrap=True)
     cells = {name: {setting_of(row): figure(row, "image_auroc") for row in mine} for name, mine in methods.items()}
     for setting, text in settings.items():
-        shown.add_row(text, *(cells[name].get(setting, "").replace(" [", "\n[") for name in methods))
+        shown.add_row(text, *(below(cells[name].get(setting, "")) for name in methods))
     return shown
+
+
+def below(figure: str) -> str:
+    """The interval on a line of its own, as in the other commands' tables."""
+    return figure.replace(" [", "\n").replace(", ", "–").removesuffix("]")
