@@ -112,6 +112,12 @@ def test_the_tables_of_benchmarks_are_those_of_the_documents() -> None:
     assert made in (ROOT / "docs/benchmarks.md").read_text(), "tools/accuracy_results.py docs/results/accuracy"
 
 
+def test_the_tables_of_missing_images_are_those_of_the_documents() -> None:
+    made = printed("tools/benchmark_results.py", "docs/results/benchmark")
+    assert made.count("|") > 50
+    assert made in (ROOT / "docs/benchmarks.md").read_text(), "tools/benchmark_results.py docs/results/benchmark"
+
+
 def test_the_tables_of_other_modalities_are_those_of_the_document() -> None:
     made = printed("tools/example_mri.py", "--tables", "docs/results/other_modalities.json")
     assert made.count("|") > 50
