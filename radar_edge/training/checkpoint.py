@@ -95,7 +95,9 @@ def load_run(folder: Path) -> TrainedRun:
             raise KeyError("it is no JSON object")
         version = document["schema_version"]
         if version != SCHEMA_VERSION:
-            raise RunError(f"{path} has an unknown schema version", found=version, wanted=SCHEMA_VERSION)
+            raise RunError(
+                f"{path} has an unknown schema version", found=version, wanted=SCHEMA_VERSION, next_step="train again"
+            )
         digest = files.sha256_file(folder / WEIGHTS)
         if digest != document["weights_sha256"]:
             raise RunError(f"{folder / WEIGHTS} is not the file that run.json names", next_step="train again")
