@@ -23,7 +23,7 @@ def document_of(kind: str, data: Path, bench: Bench, cells: Sequence[Cell]) -> d
     return {
         "schema_version": 1,
         "kind": kind,
-        "data": data.name,
+        "data": data.resolve().name,
         "modalities": list(dataset.modalities),
         "derived": list(bench.prepared.derived),
         "notes": list(bench.prepared.notes),

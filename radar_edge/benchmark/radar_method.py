@@ -31,7 +31,10 @@ from radar_edge.training.torch_runner import TorchRunner
 
 TARGET_FRR = 0.05
 PACKAGE = Path(radar_edge.__file__).parent
-CODE = ("models", "training", "preprocess.py", "scoring.py", "data/dataset.py", "benchmark/ablations.py")
+CODE = (
+    *("models", "training", "preprocess.py", "scoring.py", "data/dataset.py", "export/parts.py"),
+    *("evaluation/evaluate.py", "evaluation/overlap.py", "benchmark/ablations.py", "benchmark/radar_method.py"),
+)
 """What a verdict follows from."""
 
 

@@ -5,7 +5,7 @@ Stoppable anywhere: trainings go on, verdicts and cells that are there are not m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -32,7 +32,7 @@ from radar_edge.benchmark.radar_method import RadarMethod
 from radar_edge.benchmark.scored import Digests, Task, Verdicts
 from radar_edge.config import Config
 from radar_edge.data.layouts import Dataset
-from radar_edge.errors import ConfigError
+from radar_edge.errors import ConfigError, UsageError
 from radar_edge.evaluation.evaluate import Progress
 from radar_edge.evaluation.missing import RATES, kinds_of_loss
 from radar_edge.evaluation.trust import check_unseen
@@ -42,6 +42,8 @@ from radar_edge.training.train import TrainConfig
 COMPLETE = "complete"
 TRAIN_RATE = 0.7
 """Of the condition in which parts lose images in training, too: one modality or the other."""
+PEER_STRIDE_PX, EFFICIENTAD_PX = 32, 256
+"""Of the external detectors' networks: peers.seam and peers.efficientad, which are not importable here."""
 QUICK_STEPS, QUICK_PEER_STEPS, QUICK_FIT_PARTS = 240, 60, 200
 
 
@@ -99,6 +101,30 @@ def check_environment(names: Sequence[str], python: Path) -> None:
     """Raises MachineError without the environment of external detectors, where any is asked for."""
     if any(name not in VARIANTS for name in names):
         peer_call.check_python(python)
+
+
+def check_peers(names: Sequence[str], size_px: int, weights: Collection[str]) -> None:
+    """Raises UsageError for what external detectors would refuse hours later, when it is their turn."""
+    if size_px % PEER_STRIDE_PX and any(name not in VARIANTS for name in names):
+        raise UsageError(
+            "the external detectors cannot use this size",
+            found=f"{size_px} px",
+            wanted=f"a multiple of {PEER_STRIDE_PX}",
+            next_step="another size_px in --config, or --method radar",
+        )
+    if "efficientad" in names and size_px < EFFICIENTAD_PX:
+        raise UsageError(
+            "the images are too small for EfficientAD",
+            found=f"{size_px} px",
+            wanted=f"{EFFICIENTAD_PX} px",
+            next_step="--preset full, or a larger size_px in --config",
+        )
+    if "efficientad" in names and "efficientad" not in weights:
+        raise UsageError(
+            "EfficientAD starts from a teacher, which is a file of yours",
+            found="no --weights efficientad=FILE",
+            next_step="name the file, or leave EfficientAD out",
+        )
 
 
 def methods_of(names: Sequence[str], bench: Bench, python: Path, weights: Mapping[str, Path]) -> list[Method]:

@@ -14,7 +14,7 @@ def speed_sentence(found: Document) -> str:
     before, after = found["load_average"]
     return (
         f"Measured {found['date']}: {found['cpu']}, {found['cores']} cores, ONNX Runtime {found['onnxruntime']} on the "
-        f"CPU, batch 1, {found['input_px']} px, {found['rounds']} rounds. Other processes ran beside it: the load "
+        f"CPU, batch 1, {found['input_px']} px, {found['rounds']} rounds. The load "
         f"average of the last minute was {before} before and {after} after, on {found['cores']} cores."
     )
 

@@ -119,7 +119,7 @@ def gap(row: Mapping[str, Any]) -> str:
 
 
 def cost_table(document: Mapping[str, Any]) -> Iterator[str]:
-    yield from header(["method", "jobs", "CPU hours", "fitting s", "scoring s", "parameters"])
+    yield from header(["method", "jobs", "CPU hours", "fitting s", "scoring s", "parameters of the largest job"])
     for method, cost in document["methods"].items():
         hours, seconds = f"{cost['cpu_hours']:.2f}", [f"{cost[key]:.0f}" for key in ("fit_seconds", "score_seconds")]
         yield line([method, str(cost["jobs"]), hours, *seconds, f"{cost['parameters']:,}"])

@@ -88,6 +88,7 @@ def benchmark(
     kept = work or out / "work"
     with progress_bar() as bar:
         show = with_lines(shower(bar))
+        running.check_peers(names, settings.recipe.size_px, files)
         running.check_environment(names, bench_python)
         bench = running.Bench(prepare(kind, data, kept, show), settings, kept, out, show, say)
         say(f"{kind} on {data}: {', '.join(bench.prepared.dataset.modalities)}; methods {', '.join(names)}")

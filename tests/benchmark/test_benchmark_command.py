@@ -294,6 +294,7 @@ def test_what_the_script_refuses_is_passed_on(
         ({2: "absent"}, DatasetError, "is no folder"),
         ({5: "--method", 6: "magic"}, UsageError, "magic"),
         ({5: "--with", 6: "padim"}, UsageError, "padim"),
+        ({5: "--with", 6: "efficientad"}, UsageError, "256 px"),
         ({5: "--weights", 6: "efficientad=absent.pt"}, UsageError, "efficientad=absent.pt"),
         ({5: "--weights", 6: f"radar={__file__}"}, UsageError, "these weights cannot be used"),
     ],

@@ -31,9 +31,11 @@ def read(path: Path) -> npt.NDArray[np.uint8]:
         raise unreadable(path, str(error).splitlines()[0]) from error
     if image is None:
         raise unreadable(path, "not an image")
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,), (4,)):
         raise unreadable(path, f"{image.dtype} of shape {image.shape}")
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+    # Alpha is dropped, as it is for RADAR.
+    code = {2: cv2.COLOR_GRAY2RGB}.get(image.ndim) or (cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(image, code)  # type: ignore[return-value]
 
 
 def unreadable(path: Path, found: str) -> RefusalError:
