@@ -41,6 +41,9 @@ class SharedBatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         values = x.float()
         means, variances, places = EverySlice.apply(statistics(values)).unbind(1)  # type: ignore[no-untyped-call]
+        if not bool(places.any()):
+            # Nobody has a part that passes here: nothing to learn, and no share of nothing.
+            return (values * self.weight.reshape(-1, 1, 1) + self.bias.reshape(-1, 1, 1)).to(x.dtype)
         shares = places / places.sum(0)
         mean = (shares * means).sum(0)
         variance = (shares * (variances + (means - mean).square())).sum(0)

@@ -79,6 +79,12 @@ def joined(device: str) -> Iterator[None]:
 def take_device(place: int) -> None:
     """Work on the CUDA device `place` from here on."""
     found = torch.cuda.device_count()
+    if not found:
+        raise MachineError(
+            "training on CUDA was asked for, and PyTorch finds no CUDA device",
+            found=f"torch {torch.__version__}",
+            next_step="install a CUDA build of torch, or say --device cpu",
+        )
     if place >= found:
         raise MachineError(
             "torchrun started more processes than there are CUDA devices",

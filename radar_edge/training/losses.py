@@ -35,7 +35,7 @@ def alignment(
     The target is detached: a modality is to be predicted, not to be made predictable.
     """
     if not rebuilt:
-        return torch.zeros(())
+        return next(iter(encoded.shared.values())).new_zeros(())
     clean = {name: 1 - covered(mask, encoded.shared[name]) for name, mask in masks.items()}
     losses = []
     for (source, target), guess in rebuilt.items():

@@ -70,6 +70,13 @@ class Replacement:
                 wanted=", ".join(f"{key} {trained[key]}" for key in SHAPE),
                 next_step="name the run's --preset, or a --config with these values",
             )
+        if config.seed != self.run.document["config"]["seed"]:
+            raise UsageError(
+                "another seed holds out other parts: kept engines would be set by parts that they learned",
+                found=config.seed,
+                wanted=self.run.document["config"]["seed"],
+                next_step="say the run's --seed",
+            )
         faults = [fault for name in self.modalities if name != self.new for fault in self.other_kind(dataset, name)]
         if faults:
             raise DatasetError(f"{dataset.root} has other images than {self.run.folder} was trained on", faults=faults)

@@ -34,7 +34,7 @@ from radar_edge.models.radar import Encoded, Radar, RadarConfig
 from radar_edge.preprocess import Preprocess
 from radar_edge.training import batch_norm, distributed, losses, precision
 from radar_edge.training.anomalies import corrupt, fade, nuisance
-from radar_edge.training.checkpoint import DOCUMENT, STATE, load_tensors, save_run, save_tensors
+from radar_edge.training.checkpoint import DOCUMENT, SCHEMA_VERSION, STATE, load_tensors, save_run, save_tensors
 from radar_edge.training.replace import Replacement, settle
 
 SAVE_EVERY_S = 20.0
@@ -136,12 +136,13 @@ def train(
         "data_sha256": data_digest(fit, held_out),
         **(replacement.document() if replacement else {}),
     }
+    fingerprint = files.sha256_json({**document, "schema_version": SCHEMA_VERSION})
     data = load_data(fit, preprocess, dataset.modalities, config)
     state = start(config, RadarConfig.model_validate(document["model"]), data, device, replacement)
     if resume:
-        load_state(folder, state, files.sha256_json(document))
+        load_state(folder, state, fingerprint)
     began = time.monotonic()
-    run_steps(state, data, config, device, report, lambda: save_state(folder, state, files.sha256_json(document)))
+    run_steps(state, data, config, device, report, lambda: save_state(folder, state, fingerprint))
     if not distributed.is_first():
         return
     averaged: Radar = state.average.module.to("cpu")  # type: ignore[assignment]
