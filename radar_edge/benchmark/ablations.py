@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from radar_edge.modality import Subset
 from radar_edge.models import mrf, radar
-from radar_edge.training import losses
-from radar_edge.training import train as training
+from radar_edge.training import losses, step
 
 
 @contextmanager
@@ -47,7 +46,7 @@ def without_alignment() -> Iterator[None]:
 @contextmanager
 def without_dropout() -> Iterator[None]:
     """A4: only the set of all modalities is trained."""
-    with substituted(training, all_subsets=lambda names: (Subset(tuple(names)),)):
+    with substituted(step, all_subsets=lambda names: (Subset(tuple(names)),)):
         yield
 
 

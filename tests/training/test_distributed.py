@@ -24,6 +24,7 @@ from radar_edge.scoring import image_score
 from radar_edge.training import batch_norm, distributed
 from radar_edge.training import train as training
 from radar_edge.training.checkpoint import TrainedRun, load_run
+from radar_edge.training.step import step_losses
 from radar_edge.training.torch_runner import TorchRunner
 from radar_edge.training.train import TrainConfig
 
@@ -153,7 +154,7 @@ def first_gradients(data: Path, frozen: bool) -> dict[str, torch.Tensor]:
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.train(not frozen)
         state.optimizer.zero_grad()
-        terms = training.step_losses(state.model, parts, config, 0, stage, "cpu")
+        terms = step_losses(state.model, parts, config, 0, stage, "cpu")
         torch.stack(list(terms.values())).sum().backward()
         distributed.combine(state.model)
         found |= {f"loss {stage} {name}": term.detach() for name, term in terms.items()}
@@ -227,13 +228,13 @@ SLOWLY = """
 import os
 import time
 from radar_edge.cli.main import main
-from radar_edge.training import train as training
+from radar_edge.training import step, train as training
 training.SAVE_EVERY_S = 0.0
-plain = training.batch_indices
-def slow(count, config, step):
+plain = step.batch_indices
+def slow(*batch):
     time.sleep(0.05)
-    return plain(count, config, step)
-training.batch_indices = slow
+    return plain(*batch)
+step.batch_indices = slow
 print(os.environ["RANK"], os.getpid(), flush=True)
 main()
 """
@@ -287,13 +288,13 @@ ONE_FAILS = """
 import os
 from radar_edge.cli.main import main
 from radar_edge.errors import StorageError
-from radar_edge.training import train as training
-plain = training.batch_indices
-def failing(count, config, step):
-    if os.environ["RANK"] == "1" and step == 3:
+from radar_edge.training import step
+plain = step.batch_indices
+def failing(count, config, number):
+    if os.environ["RANK"] == "1" and number == 3:
         raise StorageError("the second process's disk is gone")
-    return plain(count, config, step)
-training.batch_indices = failing
+    return plain(count, config, number)
+step.batch_indices = failing
 main()
 """
 

@@ -13,9 +13,11 @@ from radar_edge.data.dataset import hold_out
 from radar_edge.data.layouts import index
 from radar_edge.errors import DatasetError
 from radar_edge.models.radar import Radar, RadarConfig
+from radar_edge.training import step
 from radar_edge.training import train as training
 from radar_edge.training.checkpoint import load_run
-from radar_edge.training.train import Data, TrainConfig, train
+from radar_edge.training.step import Data, step_losses
+from radar_edge.training.train import TrainConfig, train
 
 KINDS = {"rgb": (3, np.uint8), "tir": (1, np.uint16)}
 CONFIG = TrainConfig(**{**SMALL, "batch_size": 6, "stage_1_share": 0.2})
@@ -41,7 +43,7 @@ def parts(lacking: dict[str, tuple[int, ...]], fill: float = 0.0) -> Data:
 
 
 def one_step(model: Radar, data: Data, stage: int) -> dict[str, torch.Tensor]:
-    terms = training.step_losses(model, data, CONFIG, 0, stage, "cpu")
+    terms = step_losses(model, data, CONFIG, 0, stage, "cpu")
     torch.stack(list(terms.values())).sum().backward()
     return terms
 
@@ -68,7 +70,7 @@ def no_donors(monkeypatch: pytest.MonkeyPatch) -> None:
                 masks[name][n, 8:16, 8:16] = True
         return changed, masks
 
-    monkeypatch.setattr(training, "corrupt", corrupt)
+    monkeypatch.setattr(step, "corrupt", corrupt)
 
 
 @pytest.mark.parametrize("stage", STAGES)

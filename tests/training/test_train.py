@@ -18,6 +18,7 @@ from radar_edge.modality import Subset
 from radar_edge.preprocess import write_png
 from radar_edge.training import train as training
 from radar_edge.training.checkpoint import load_run
+from radar_edge.training.step import batch_indices, judge_all_subsets
 from radar_edge.training.torch_runner import TorchRunner
 from radar_edge.training.train import TrainConfig, train
 
@@ -158,9 +159,9 @@ def test_the_learning_rate_warms_up_and_decays() -> None:
 
 def test_every_part_is_seen_once_an_epoch() -> None:
     config = TrainConfig(**SMALL)
-    seen = torch.cat([training.batch_indices(16, config, step) for step in range(4)])
+    seen = torch.cat([batch_indices(16, config, step) for step in range(4)])
     assert sorted(seen.tolist()) == list(range(16))
-    again = torch.cat([training.batch_indices(16, config, step) for step in range(4, 8)])
+    again = torch.cat([batch_indices(16, config, step) for step in range(4, 8)])
     assert seen.tolist() != again.tolist()
 
 
@@ -178,7 +179,7 @@ def test_a_camera_that_carries_nothing_teaches_its_own_engine_nothing(data: Path
     masks = {name: torch.zeros(4, 32, 32, dtype=torch.bool) for name in inputs}
     everything, faded = torch.ones(4, 2), torch.tensor([[True, False]] * 4)
     encoded = model.encode(inputs)
-    terms = training.judge_all_subsets(model, encoded, model.rebuilt(encoded), masks, everything, faded)
+    terms = judge_all_subsets(model, encoded, model.rebuilt(encoded), masks, everything, faded)
     assert set(terms) == {"map_rgb", "distillation_rgb", "map_rgb_tir", "attention"}
 
 
@@ -189,7 +190,7 @@ def test_the_set_of_all_modalities_learns_nothing_from_the_others(run: Path) -> 
     masks = {name: torch.zeros(4, 32, 32, dtype=torch.bool) for name in inputs}
     encoded = model.encode(inputs)
     everything = torch.ones(4, 2)
-    terms = training.judge_all_subsets(model, encoded, model.rebuilt(encoded), masks, everything, everything > 0)
+    terms = judge_all_subsets(model, encoded, model.rebuilt(encoded), masks, everything, everything > 0)
     terms["distillation_rgb"].backward()
     touched = {name for name, p in model.named_parameters() if p.grad is not None and bool((p.grad != 0).any())}
     assert any(".rgb." in f".{name}." for name in touched)
