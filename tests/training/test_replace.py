@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pytest
 import torch
 import typer
 import yaml
+from killing import killed_at
 from modality_set import SMALL, write_good
 from typer.testing import CliRunner, Result
 
@@ -175,14 +173,7 @@ training.train(index(place / "new"), Path(sys.argv[2]), config, report=slow, rep
 def test_a_replacement_killed_and_resumed_is_bit_exact(place: Path, new: TrainedRun, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     words = [sys.executable, "-c", KILLED, str(place), str(folder), ROUNDING.model_dump_json()]
-    child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    for line in child.stdout:
-        if int(line) == 7:
-            os.kill(child.pid, signal.SIGKILL)
-            break
-    child.wait()
-    child.stdout.close()
+    killed_at(words, 7)
     data, replacement = index(place / "new"), open_replacement(place / "run", ["tir=depth"])
     with pytest.raises(RunError, match="--from"):
         train(data, folder, ROUNDING, resume=True)

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from killing import killed_at
 
 from radar_edge.data.layouts import index
 from radar_edge.errors import DatasetError, MachineError, RunError, UsageError
@@ -96,14 +94,7 @@ training.train(index(Path(sys.argv[1])), Path(sys.argv[2]), config, report=slow)
 def test_a_training_killed_and_resumed_is_bit_exact(data: Path, run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     command = [sys.executable, "-c", KILLED, str(data), str(folder), TrainConfig(**SMALL).model_dump_json()]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    for line in child.stdout:
-        if int(line) == 7:
-            os.kill(child.pid, signal.SIGKILL)
-            break
-    child.wait()
-    child.stdout.close()
+    killed_at(command, 7)
     assert (folder / "state.pt").exists()
     with pytest.raises(RunError, match="--resume"):
         load_run(folder)
