@@ -25,8 +25,7 @@ from radar_edge.data.layouts import index
 from radar_edge.models import mrf, radar
 from radar_edge.models.radar import Radar, RadarConfig
 from radar_edge.preprocess import read_image
-from radar_edge.training import losses
-from radar_edge.training import train as training
+from radar_edge.training import losses, step
 
 SIDE = scored.MAP_SIDE
 
@@ -162,8 +161,8 @@ def test_without_maa_the_discrepancy_is_nothing_and_the_loss_too() -> None:
 
 def test_without_dropout_only_the_whole_set_is_trained() -> None:
     with VARIANTS["radar-no-dropout"]():
-        assert [subset.slug for subset in training.all_subsets(("rgb", "tir"))] == ["rgb_tir"]
-    assert len(training.all_subsets(("rgb", "tir"))) == 3
+        assert [subset.slug for subset in step.all_subsets(("rgb", "tir"))] == ["rgb_tir"]
+    assert len(step.all_subsets(("rgb", "tir"))) == 3
 
 
 def test_a_substitution_ends_also_with_an_error() -> None:
