@@ -18,7 +18,7 @@ from accuracy_seeds import ALONE, LATE, RECIPE, Scores, over_seeds, read_scores,
 from accuracy_tables import recipe_table, strata_table
 
 from radar_edge.data.layouts import Sample, index
-from radar_edge.errors import ConfigError, DatasetError, UsageError
+from radar_edge.errors import ConfigError, DatasetError, RunError, UsageError
 from radar_edge.evaluation.evaluate import Judged
 from radar_edge.evaluation.metrics import auroc
 from radar_edge.evaluation.scalars import BACKGROUND, scalars
@@ -189,6 +189,15 @@ def test_each_preset_has_its_own_files(tmp_path: Path) -> None:
     assert len({job.run("default") for job in (*quick, *full)}) == 4
     assert len({job.scores for job in (*quick, *full)}) == 8
     assert not any(job.is_done for job in quick)
+
+
+@pytest.mark.parametrize("text", ["", '{"schema_version": 2, "se', "[]"])
+def test_a_document_cut_short_is_named(tmp_path: Path, text: str) -> None:
+    said = {"configuration": ["default"], "seed": [0], "steps": None, "work": tmp_path, "preset": "quick"}
+    (job,) = jobs_of(Namespace(**said, out=tmp_path), Set("a", tmp_path))
+    job.document.write_text(text)
+    with pytest.raises(RunError, match="a-default-0"):
+        assert job.is_done
 
 
 def bar(**more: Any) -> Bar:
