@@ -17,6 +17,7 @@ no switch for them. Needs the extras train and report.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,8 +40,9 @@ from radar_edge.benchmark.ablations import (
     without_texture,
 )
 from radar_edge.cli.progress import progress_bar, shower
+from radar_edge.config import validate
 from radar_edge.data.layouts import Dataset, index
-from radar_edge.errors import RadarEdgeError
+from radar_edge.errors import RadarEdgeError, UsageError
 from radar_edge.training import train as training
 
 TRAINED = {
@@ -53,6 +55,8 @@ TRAINED = {
 """Each has a training of its own."""
 REJUDGED = {"t0-no-texture": without_texture, "t1-texture-alone": texture_alone, "a11-placeholder": unchanged}
 """These judge with the network of the default training."""
+LEAKING = ("mvtec_screw",)
+"""Sets whose brightness tells the label: equalised where --equalise says nothing."""
 
 
 def changes(configuration: str) -> Changes:
@@ -70,12 +74,29 @@ class Set:
     equalised_to: int | None = None
 
 
-def sets_of(pairs: Sequence[str], equalise: Sequence[str], work: Path) -> list[Set]:
-    """The named folders, and after each of `equalise` its equalised copy, which need not exist yet."""
-    found = []
+def named_folders(pairs: Sequence[str]) -> dict[str, str]:
+    """Raises UsageError unless each is SET=FOLDER, with a name that files can have and that stands once."""
+    found: dict[str, str] = {}
     for name, _, folder in (pair.partition("=") for pair in pairs):
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name) or not folder or name in found:
+            raise UsageError(
+                "a set needs a name of its own and a folder",
+                found=" ".join(pairs),
+                wanted="--data SET=FOLDER, each SET once, of letters, digits, _ and -",
+            )
+        found[name] = folder
+    return found
+
+
+def sets_of(pairs: Sequence[str], equalise: Sequence[str] | None, work: Path) -> list[Set]:
+    """The named folders, and after each of `equalise` (None: LEAKING) its equalised copy, which need not exist yet."""
+    folders = named_folders(pairs)
+    if unknown := sorted(set(equalise or ()) - folders.keys()):
+        raise UsageError("--equalise names no set of --data", found=", ".join(unknown), wanted=", ".join(folders))
+    found = []
+    for name, folder in folders.items():
         found.append(Set(name, Path(folder)))
-        if name in equalise:
+        if name in (LEAKING if equalise is None else equalise):
             found.append(Set(f"{name}_equalised", work / f"{name}_equalised", LEVEL))
     return found
 
@@ -98,7 +119,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--preset", choices=list(training.PRESETS), default="quick")
     parser.add_argument(
-        "--equalise", nargs="*", default=["mvtec_screw"], metavar="SET", help="sets that leak the label"
+        "--equalise", nargs="*", metavar="SET", help=f"sets that leak the label; if not given: {' '.join(LEAKING)}"
     )
     parser.add_argument("--steps", type=int, help="fewer than the preset's, to try the tool")
     return parser.parse_args()
@@ -106,8 +127,8 @@ def arguments() -> argparse.Namespace:
 
 def jobs_of(chosen: argparse.Namespace, one: Set) -> list[Job]:
     def config(seed: int) -> training.TrainConfig:
-        said = {**training.PRESETS[chosen.preset], **({"steps": chosen.steps} if chosen.steps else {})}
-        return training.TrainConfig(seed=seed, **said)
+        said = {**training.PRESETS[chosen.preset], **({} if chosen.steps is None else {"steps": chosen.steps})}
+        return validate(training.TrainConfig, {**said, "seed": seed}, "the command")
 
     return [
         Job(one.name, configuration, config(seed), chosen.work, chosen.out, one.equalised_to)
@@ -130,10 +151,9 @@ def do_all(jobs: Sequence[Job], open_set: Callable[[], Dataset]) -> None:
 
 def main() -> None:
     chosen = arguments()
-    sets = sets_of(chosen.data, chosen.equalise, chosen.work)
     try:
-        for one in sets:
-            jobs = jobs_of(chosen, one)
+        sets = sets_of(chosen.data, chosen.equalise, chosen.work)
+        for one, jobs in [(one, jobs_of(chosen, one)) for one in sets]:
             do_all(jobs, partial(opened, one, sets))
             sum_up(jobs[0])
     except RadarEdgeError as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from radar_edge.errors import RunError
 from radar_edge.training import train as training
 
 SCHEMA_VERSION = 2
@@ -59,7 +60,13 @@ class Job:
 
 
 def read(path: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    """Raises RunError for what this tool did not write whole."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        document = str(error)
+    if not isinstance(document, dict):
+        raise RunError(f"{path} is no document of this tool", found=str(document)[:100], next_step="remove it")
     return document
 
 

@@ -19,6 +19,7 @@ from accuracy_judging import STRATA, AllJudged, Verdicts, figures, in_the_dark, 
 from accuracy_seeds import LATE, RECIPE, Scores, over_seeds, read_scores, write_scores
 
 from radar_edge import files
+from radar_edge.data.dataset import hold_out
 from radar_edge.data.layouts import Dataset
 from radar_edge.errors import UsageError
 from radar_edge.evaluation.evaluate import Judged, Progress
@@ -41,7 +42,10 @@ class Changes:
 
 
 def fit(dataset: Dataset, folder: Path, config: training.TrainConfig, progress: Progress) -> TrainedRun:
-    """The training that is kept in `folder`, made or finished as needed. Raises UsageError if it is another one."""
+    """The training that is kept in `folder`, made or finished as needed.
+
+    Raises UsageError if it is one of another configuration, or of other images.
+    """
     if not (folder / DOCUMENT).is_file():
 
         def report(now: training.Progress) -> None:
@@ -56,6 +60,11 @@ def fit(dataset: Dataset, folder: Path, config: training.TrainConfig, progress: 
             f"{folder} holds a training with another configuration",
             found=", ".join(f"{key} {value}" for key, value in sorted(other.items())),
             wanted=", ".join(f"{key} {wanted[key]}" for key in sorted(other)),
+            next_step="name another folder with --work, or remove it",
+        )
+    if run.document["data_sha256"] != training.data_digest(*hold_out(dataset, seed=config.seed)):
+        raise UsageError(
+            f"{folder} holds a training on other good parts than {dataset.root} has",
             next_step="name another folder with --work, or remove it",
         )
     return run

@@ -52,12 +52,15 @@ def save_tensors(path: Path, tensors: dict[str, Any]) -> None:
     files.write_bytes(path, buffer.getvalue())
 
 
-def load_tensors(path: Path) -> dict[str, Any]:
-    """Raises RunError if the file is absent or damaged. Never unpickles code."""
+def load_tensors(path: Path, next_step: str = "train again") -> dict[str, Any]:
+    """Raises RunError if the file is absent or damaged, or holds something else. Never unpickles code."""
     try:
-        tensors: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        tensors: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for a damaged file; each means the same to the user
-        raise RunError(f"{path} cannot be read", found=str(error)[:200], next_step="train again") from error
+        found = str(error)[:200] or type(error).__name__
+        raise RunError(f"{path} cannot be read", found=found, next_step=next_step) from error
+    if not isinstance(tensors, dict):
+        raise RunError(f"{path} cannot be read", found=type(tensors).__name__, next_step=next_step)
     return tensors
 
 

@@ -52,7 +52,7 @@ class TrainConfig(Config):
     warm_up_steps: int = Field(default=30, ge=0)
     usual_rate: float = Field(default=0.04, gt=0, le=1, description="how fast the statistics of good features follow")
     ema_decay: float = Field(default=0.98, ge=0, lt=1, description="of the averaged weights, which are what is kept")
-    seed: int = Field(default=0, ge=0, description="the same seed and data give the same run")
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="the same seed and data give the same run")
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -123,6 +123,7 @@ def train(
     }
     fingerprint = files.sha256_json({**document, "schema_version": SCHEMA_VERSION})
     data = load_data(fit, preprocess, dataset.modalities, config)
+    check_held_out(fit, held_out)
     state = start(config, RadarConfig.model_validate(document["model"]), data, device, replacement)
     if resume:
         load_state(folder, state, fingerprint)
@@ -166,6 +167,10 @@ def check_device(device: str) -> None:
 
 
 def check_folder(folder: Path, resume: bool) -> None:
+    if taken := next((place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()), None):
+        raise UsageError(
+            f"{folder} cannot hold a training", found=f"{taken} is a file", next_step="name a folder with --out"
+        )
     if (folder / DOCUMENT).exists():
         raise UsageError(f"{folder} holds a finished training", next_step="name another folder, or remove it")
     unfinished = (folder / STATE).exists()
@@ -173,6 +178,18 @@ def check_folder(folder: Path, resume: bool) -> None:
         raise UsageError(f"{folder} holds an unfinished training", next_step="add --resume, or name another folder")
     if resume and not unfinished:
         raise UsageError(f"{folder} holds no unfinished training", next_step="leave out --resume")
+
+
+def check_held_out(fit: tuple[Sample, ...], held_out: tuple[Sample, ...]) -> None:
+    """Raises DatasetError before the training if no engine of it could ever get a threshold."""
+    if not held_out:
+        groups = len({sample.group for sample in fit})
+        raise DatasetError(
+            "no good part can be held out for thresholds: the groups of train/good are too few to share",
+            found=f"{len(fit)} good parts in {groups} group(s)",
+            wanted="at least 3 groups, or good parts in validation/good",
+            next_step="add good parts to validation/good",
+        )
 
 
 def model_config(config: TrainConfig, preprocess: Preprocess) -> RadarConfig:
@@ -290,8 +307,8 @@ def save_state(folder: Path, state: State, fingerprint: str) -> None:
 
 
 def load_state(folder: Path, state: State, fingerprint: str) -> None:
-    saved = load_tensors(folder / STATE)
-    if saved["fingerprint"] != fingerprint:
+    saved = load_tensors(folder / STATE, next_step=f"remove {folder}, and train again without --resume")
+    if saved.get("fingerprint") != fingerprint:
         raise RunError(
             f"{folder} was begun with other data or another configuration",
             next_step="resume with the same --data, --config, --seed and --from, or start in another folder",

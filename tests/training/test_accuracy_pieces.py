@@ -18,7 +18,7 @@ from accuracy_seeds import ALONE, LATE, RECIPE, Scores, over_seeds, read_scores,
 from accuracy_tables import recipe_table, strata_table
 
 from radar_edge.data.layouts import Sample, index
-from radar_edge.errors import DatasetError
+from radar_edge.errors import ConfigError, DatasetError, RunError, UsageError
 from radar_edge.evaluation.evaluate import Judged
 from radar_edge.evaluation.metrics import auroc
 from radar_edge.evaluation.scalars import BACKGROUND, scalars
@@ -146,6 +146,37 @@ def test_a_set_that_leaks_is_followed_by_its_equalised_copy(tmp_path: Path) -> N
     assert found == [Set("a", Path("/x")), Set("a_equalised", tmp_path / "a_equalised", LEVEL), Set("b", Path("/y"))]
 
 
+@pytest.mark.parametrize(
+    ("pairs", "equalise"),
+    [
+        (["folder"], None),
+        (["=folder"], None),
+        (["set="], None),
+        (["a/b=folder"], None),
+        (["a=x", "a=y"], None),
+        (["a=x"], ["b"]),
+    ],
+)
+def test_sets_that_cannot_be_told_apart_or_found_are_refused(
+    tmp_path: Path, pairs: list[str], equalise: list[str] | None
+) -> None:
+    with pytest.raises(UsageError):
+        sets_of(pairs, equalise, tmp_path)
+
+
+def test_the_set_that_is_known_to_leak_is_equalised_unasked(tmp_path: Path) -> None:
+    pairs = ["mvtec_screw=/x", "b=/y"]
+    assert [one.name for one in sets_of(pairs, None, tmp_path)] == ["mvtec_screw", "mvtec_screw_equalised", "b"]
+    assert [one.name for one in sets_of(pairs, [], tmp_path)] == ["mvtec_screw", "b"]
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 1}, {"seed": [-1]}])
+def test_settings_that_no_training_has_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    said = {"configuration": ["default"], "seed": [0], "steps": None, "work": tmp_path, "preset": "quick"}
+    with pytest.raises(ConfigError):
+        jobs_of(Namespace(**{**said, **wrong}, out=tmp_path), Set("a", tmp_path))
+
+
 def test_each_preset_has_its_own_files(tmp_path: Path) -> None:
     said = {"configuration": ["default", "a4-no-dropout"], "seed": [0, 3], "steps": None, "work": tmp_path / "w"}
     quick, full = (
@@ -158,6 +189,15 @@ def test_each_preset_has_its_own_files(tmp_path: Path) -> None:
     assert len({job.run("default") for job in (*quick, *full)}) == 4
     assert len({job.scores for job in (*quick, *full)}) == 8
     assert not any(job.is_done for job in quick)
+
+
+@pytest.mark.parametrize("text", ["", '{"schema_version": 2, "se', "[]"])
+def test_a_document_cut_short_is_named(tmp_path: Path, text: str) -> None:
+    said = {"configuration": ["default"], "seed": [0], "steps": None, "work": tmp_path, "preset": "quick"}
+    (job,) = jobs_of(Namespace(**said, out=tmp_path), Set("a", tmp_path))
+    job.document.write_text(text)
+    with pytest.raises(RunError, match="a-default-0"):
+        assert job.is_done
 
 
 def bar(**more: Any) -> Bar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +118,17 @@ def test_a_kept_training_of_another_configuration_is_refused(job: tuple[list[str
     assert "steps 4" in done.stderr
     assert "steps 5" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kept_training_on_other_images_is_refused(job: tuple[list[str], Path], data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "data"
+    shutil.copytree(data, other)
+    write_png(other / "train" / "good" / "rgb" / "000.png", np.zeros((64, 64, 3), np.uint8))
+    command = [*job[0][:2], f"noise={other}", *job[0][3:], "--out", str(tmp_path / "out")]
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "other good parts" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_tables_show_figure_and_controls(job: tuple[list[str], Path]) -> None:

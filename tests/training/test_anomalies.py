@@ -13,6 +13,7 @@ from radar_edge.training.anomalies import (
     nuisance,
     random_region,
     seamless,
+    shift,
     vein_region,
 )
 
@@ -69,6 +70,27 @@ def test_good_parts_keep_their_content_under_nuisances() -> None:
     assert not np.array_equal(images, disturbed)
     for before, after in zip(images, disturbed, strict=True):
         assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.8
+
+
+def test_two_cameras_are_up_to_four_pixels_apart() -> None:
+    dots = np.zeros((200, 1, 32, 32), np.float32)
+    dots[:, :, 16, 16] = 1
+    rng = np.random.default_rng(0)
+    first, second = (np.argwhere(shift(dots, rng)[:, 0] > 0)[:, 1:] for _ in range(2))
+    assert np.abs(first - 16).max() == np.abs(second - 16).max() == 2
+    assert np.abs(first - second).max() == 4
+
+
+def test_a_level_and_its_contrast_drift_and_light_falls_unevenly() -> None:
+    ramp = np.broadcast_to(np.linspace(-2, 2, 64, dtype=np.float32), (400, 2, 64, 64)).copy()
+    disturbed = nuisance(ramp, np.random.default_rng(0))
+    levels = disturbed.mean((2, 3))
+    assert 0.1 < levels.std() < 0.25
+    across, down = (np.diff(disturbed.mean(axis), axis=-1).mean(-1) * 63 / 2 for axis in ((1, 2), (1, 3)))
+    assert abs(across.mean() - 2) < 0.1
+    assert 0.1 < across.std() < 0.4
+    assert abs(down.mean()) < 0.05
+    assert 0.05 < down.std() < 0.25
 
 
 def test_stripes_lie_along_lines_or_along_columns() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 import torch
 from killing import killed_at
 
+from radar_edge.config import validate
 from radar_edge.data.layouts import index
-from radar_edge.errors import DatasetError, MachineError, RunError, UsageError
+from radar_edge.errors import ConfigError, DatasetError, MachineError, RunError, UsageError
 from radar_edge.modality import Subset
 from radar_edge.preprocess import write_png
 from radar_edge.training import train as training
@@ -109,6 +111,18 @@ def test_a_training_killed_and_resumed_is_bit_exact(data: Path, run: Path, tmp_p
     assert all(torch.equal(expected[k], v) for k, v in weights(folder).items())
 
 
+@pytest.mark.parametrize("found", [b"", b"PK\x03\x04 cut short", ["no state"], {"no": "state"}], ids=str)
+def test_a_state_that_is_none_is_no_traceback(data: Path, tmp_path: Path, found: object) -> None:
+    state = tmp_path / "state.pt"
+    if isinstance(found, bytes):
+        state.write_bytes(found)
+    else:
+        torch.save(found, state)
+    with pytest.raises(RunError) as error:
+        train(index(data), tmp_path, TrainConfig(**SMALL), resume=True)
+    assert error.value.next_step
+
+
 def test_a_damaged_run_is_named(data: Path, run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no finished training"):
         load_run(tmp_path)
@@ -132,6 +146,28 @@ def test_requests_that_cannot_be_met_are_refused(data: Path, run: Path, tmp_path
     with pytest.raises(DatasetError, match="too few good parts"):
         train(index(data), tmp_path / "new", TrainConfig(**{**SMALL, "batch_size": 64}))
     assert not (tmp_path / "new").exists()
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(UsageError, match="cannot hold a training"):
+            train(index(data), out, TrainConfig(**SMALL))
+
+
+def test_parts_of_one_group_are_refused_before_they_are_trained_on(data: Path, tmp_path: Path) -> None:
+    """No part of theirs could be held out, and no engine would ever get a threshold."""
+    rows = [f"train,good,{n:03d},lot" for n in range(24)]
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "samples.csv").write_text("\n".join(["split,cls,name,group", *rows]) + "\n")
+    with pytest.raises(DatasetError, match="held out"):
+        train(index(tmp_path / "data"), tmp_path / "run", TrainConfig(**SMALL))
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_seed_that_is_taken_can_be_trained_with() -> None:
+    largest = 2**32 - 1
+    batch_indices(16, TrainConfig(**SMALL, seed=largest), 1000)
+    torch.Generator().manual_seed(largest)
+    with pytest.raises(ConfigError, match="seed"):
+        validate(TrainConfig, {"seed": largest + 1}, "the command")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
