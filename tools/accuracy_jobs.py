@@ -71,7 +71,16 @@ def fit(dataset: Dataset, folder: Path, config: training.TrainConfig, progress: 
 
 
 def late_fusion(dataset: Dataset, job: Job, progress: Progress) -> tuple[dict[str, Any], AllJudged]:
-    """Figures of the fused scores; a modality alone is a detector of its own, whose map is its own too."""
+    """Figures of the fused scores; a modality alone is a detector of its own, whose map is its own too.
+
+    Raises UsageError, before any training, if a test part lacks a modality: its scores could not be fused.
+    """
+    if lacking := [s.key for s in dataset.select("test") if len(s.paths) < len(dataset.modalities)]:
+        raise UsageError(
+            f"late fusion needs test parts with every modality of {dataset.root}",
+            found=f"{len(lacking)} without, among them {lacking[0]}",
+            next_step=f"leave out {LATE}",
+        )
     standard: list[list[Judged]] = []
     found: dict[str, Any] = {}
     tested: dict[Subset, list[Judged]] = {}

@@ -7,13 +7,13 @@ configurations: what makes a part hard for all cancels out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from accuracy_job import read
 
 from radar_edge import files
 from radar_edge.evaluation.evaluate import Judged
@@ -76,10 +76,10 @@ def write_scores(path: Path, tested: Mapping[Subset, Sequence[Judged]], columns:
 
 
 def read_scores(path: Path) -> dict[str, Scores] | None:
-    """`{slug: scores}`; None where there are none, or of another form."""
+    """`{slug: scores}`; None where there are none, or of another form. Raises RunError for a file cut short."""
     if not path.is_file():
         return None
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read(path)
     if document["schema_version"] != SCHEMA_VERSION:
         return None
     return {

@@ -33,6 +33,10 @@ UNTRAINED_SEED = 0
 def check_kind(source: Path) -> None:
     """Raises UsageError unless `source` is a run or a bundle."""
     if not any((source / name).is_file() for name in ("manifest.json", "run.json")):
+        if (source / "state.pt").is_file():
+            raise UsageError(
+                f"{source} holds an unfinished training", next_step="finish it with `radar-edge train --resume`"
+            )
         raise UsageError(
             f"{source} is neither a run nor a bundle",
             found="a folder without run.json and manifest.json" if source.is_dir() else "no such folder",

@@ -167,6 +167,13 @@ def test_a_folder_that_is_neither_run_nor_bundle(place: Path, tmp_path: Path, ma
     assert "neither a run nor a bundle" in str(result.exception)
 
 
+def test_of_an_unfinished_training_the_way_on_is_said(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "state.pt").touch()
+    result = call("evaluate", tmp_path, "--data", place / "data")
+    assert isinstance(result.exception, UsageError)
+    assert "--resume" in str(result.exception)
+
+
 def test_too_few_held_out_parts_for_a_threshold(place: Path, tmp_path: Path) -> None:
     write_run(tmp_path / "run", held_out=["train/good/004", "train/good/005"])
     result = call("evaluate", tmp_path / "run", "--data", place / "data", "--target-frr", "0.05")

@@ -14,6 +14,8 @@ from accuracy_bars import BARS, Bar, Found, bars_table
 from accuracy_comparisons import ablation_table, one_or_many_table
 from accuracy_documents import Results, best_line, read
 from accuracy_equalised import LEVEL, equalised, write_equalised
+from accuracy_job import Job
+from accuracy_jobs import late_fusion
 from accuracy_seeds import ALONE, LATE, RECIPE, Scores, over_seeds, read_scores, write_scores
 from accuracy_tables import recipe_table, strata_table
 
@@ -24,6 +26,7 @@ from radar_edge.evaluation.metrics import auroc
 from radar_edge.evaluation.scalars import BACKGROUND, scalars
 from radar_edge.modality import Subset
 from radar_edge.preprocess import read_image, write_png
+from radar_edge.training.train import TrainConfig
 
 PARTS = 120
 DEFECTIVE = tuple(n % 2 == 1 for n in range(PARTS))
@@ -103,6 +106,21 @@ def test_scores_come_back_as_they_were_kept(tmp_path: Path) -> None:
         ("test/good/a", "test/hole/a"), ("g", "g"), (False, True), (0.1, 0.9), {"dark": ("1", "1")}
     )
     assert read_scores(tmp_path / "none.json") is None
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(RunError, match="is no document"):
+        read_scores(path)
+
+
+def test_late_fusion_of_parts_that_lack_an_image_is_refused_before_any_training(tmp_path: Path) -> None:
+    for split, names in (("train", ("rgb", "tir")), ("test", ("rgb",))):
+        for name in names:
+            write_png(tmp_path / "set" / split / "good" / name / "0.png", np.zeros((32, 32), np.uint8))
+    dataset = index(tmp_path / "set")
+    config = TrainConfig(size_px=32, steps=2, warm_up_steps=0)
+    job = Job("set", LATE, config, tmp_path / "work", tmp_path / "out")
+    with pytest.raises(UsageError, match="test/good/0"):
+        late_fusion(dataset, job, lambda *_: None)
+    assert not job.work.exists()
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (40, 40, 3)])
