@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from small_run import HELD_OUT, SIZE, make_hopeless, make_hostile, write_data, write_run
+from small_run import HELD_OUT, SIZE, made, make_hopeless, make_hostile, write_data, write_run
 
-from radar_edge.bundle import Bundle, Manifest, Signer, create_key, open_bundle
+from radar_edge.bundle import Bundle, Manifest, Signer, open_bundle
 from radar_edge.errors import BundleError, DatasetError, RunError, ShortfallError, UsageError
 from radar_edge.export import engines, sensitivity
 from radar_edge.export.build import Result, Stage, build_bundle, build_until, open_workshop
@@ -25,35 +25,23 @@ SUBSETS = [Subset(("rgb",)), Subset(("tir",)), Subset(("rgb", "tir"))]
 
 
 @pytest.fixture(scope="module")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
-    return create_key(tmp_path_factory.mktemp("keys"))
+def signer() -> Signer:
+    return made().signer
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("data"))
+def data() -> Path:
+    return made().data
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("run"))
+def run() -> Path:
+    return made().run
 
 
 @pytest.fixture(scope="module")
-def stages() -> list[tuple[str, int, int]]:
-    """What the progress was told while the bundle was built."""
-    return []
-
-
-@pytest.fixture(scope="module")
-def result(
-    run: Path, data: Path, signer: Signer, stages: list[tuple[str, int, int]], tmp_path_factory: pytest.TempPathFactory
-) -> Result:
-    def note(*step: object) -> None:
-        stages.append(step)  # type: ignore[arg-type]
-
-    shop = open_workshop(run, data, progress=note)
-    return build_bundle(shop, tmp_path_factory.mktemp("out") / "bundle", target_frr=0.05, signer=signer)
+def result() -> Result:
+    return made().result
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +54,12 @@ def by_stages(run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A work folder of its own, filled by one stage after the other, each asked for alone; and what each made there."""
     work = tmp_path_factory.mktemp("work")
 
-    def made(stage: Stage) -> set[str]:
+    def made_by(stage: Stage) -> set[str]:
         shop = open_workshop(run, data, work=work, ranges_folder=work / "ranges")
         build_until(shop, stage)
         return {*shop.cache.made, *(("ranges",) if (work / "ranges").exists() else ())}
 
-    return work, {stage: made(stage) for stage in ("export", "specialise", "calibrate", "quantise")}
+    return work, {stage: made_by(stage) for stage in ("export", "specialise", "calibrate", "quantise")}
 
 
 @pytest.fixture(scope="module")
@@ -169,18 +157,18 @@ def digest_of(bundle: Bundle, subset: Subset) -> str:
     return bundle.manifest.files[f"onnx/{subset}_fp32.onnx"]
 
 
-def test_progress_reaches_the_end_of_every_stage(result: Result, stages: list[tuple[str, int, int]]) -> None:
-    last = {stage: (done, total) for stage, done, total in stages}
+def test_progress_reaches_the_end_of_every_stage() -> None:
+    last = {stage: (done, total) for stage, done, total in made().stages}
     assert last["export"] == (1, 1)
     assert {f"judge {subset} {precision}" for subset in SUBSETS for precision in ("fp32", "fp16", "int8")} <= set(last)
     assert all(done == total for done, total in last.values())
 
 
 def test_stages_can_be_asked_for_alone(by_stages: tuple[Path, dict[str, set[str]]]) -> None:
-    work, made = by_stages
+    work, made_by = by_stages
     engines_of = {f"{subset}_fp32" for subset in SUBSETS}
     lower = {f"{subset}_{kind}" for subset in SUBSETS for kind in ("fp16", "qdq", "int8")}
-    assert made == {
+    assert made_by == {
         "export": {"full"},
         "specialise": engines_of,
         "calibrate": {"ranges"},
@@ -208,6 +196,7 @@ def test_a_second_build_only_looks(result: Result, run: Path, data: Path, signer
     again = build_bundle(open_workshop(run, data), tmp_path / "bundle", target_frr=0.05, signer=signer)
     assert (again.made, again.bundle.sha256) == ((), result.bundle.sha256)
     assert all(ranges.reviewed for ranges in again.ranges.values())
+    assert [stage for stage in again.reused if stage.endswith("_errors")], "the search for layers is a stage too"
 
 
 def test_only_what_is_asked_for_is_built(result: Result, run: Path, data: Path, signer: Signer, tmp_path: Path) -> None:
