@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radar_edge import targets
 from radar_edge.cli.engines import document, engines_table, tell_refused
 from radar_edge.cli.output import JsonOption, console, print_json, say
 from radar_edge.cli.progress import progress_bar, shower
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from radar_edge.export.build import Result
     from radar_edge.export.calibrate import CalibrationSet
     from radar_edge.export.workshop import Workshop
+    from radar_edge.targets import Target
 
 
 class PrecisionName(str, Enum):
@@ -82,10 +82,11 @@ def build_engines(
         from radar_edge.export.preflight import compiler
     except ModuleNotFoundError as error:
         raise MissingPackageError(error.name or "onnx", "export", "building engines") from error
+    from radar_edge.targets import target as known_target
 
     if out is None and until is None:
         raise UsageError("no bundle folder is named", next_step="say --out FOLDER, or --until STAGE for a part of it")
-    board = None if target is None else targets.target(target)
+    board = None if target is None else known_target(target)
     check_remote(remote, target, out)
     with progress_bar() as bar:
         show = shower(bar)
@@ -173,7 +174,7 @@ def tell_bundle(result: Result) -> None:
     say(f"bundle written to {result.bundle.folder}, signed with the key {result.bundle.signed_by} ({done})")
 
 
-def tell_target(board: targets.Target) -> None:
+def tell_target(board: Target) -> None:
     known = ", ".join(f"{one.tensorrt} (JetPack {one.jetpack})" for one in board.jetpacks)
     say(f"plans for a {board.module} are built on one: TensorRT {known}, workspace {board.workspace_mib} MiB")
 

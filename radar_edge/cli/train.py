@@ -10,7 +10,6 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from radar_edge.cli.output import JsonOption, console, print_json, say
-from radar_edge.config import load_config, validate
 from radar_edge.errors import MissingPackageError, UsageError
 
 if TYPE_CHECKING:
@@ -91,6 +90,7 @@ def say_how(device: str, settings: TrainConfig) -> None:
 
 def read_settings(preset: str, config: Path | None, seed: int | None) -> TrainConfig:
     """The preset, overridden by the file, overridden by --seed. Raises ConfigError."""
+    from radar_edge.config import load_config, validate
     from radar_edge.training.train import PRESETS, TrainConfig
 
     given = load_config(TrainConfig, config).model_dump(exclude_unset=True) if config else {}

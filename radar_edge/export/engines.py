@@ -7,6 +7,7 @@ INT8   as FP16, after sensitive layers went back to FP16; ranges from its own ca
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -125,10 +126,21 @@ class SubsetBuilder:
         fp32 = onnx.load_from_string(reference.graph)
         places = probe_places(reference.judged.scores[: len(self.goods)], len(self.images))
         probes = self.images.some(places)
-        settled = settle(attempt, lambda: layer_errors(fp32, ranges.record.amax, probes, self.shop.progress))
+        settled = settle(attempt, lambda: self.layer_errors(reference.graph, ranges.record.amax, probes))
         rounding = rounding_of(fp32, settled, self.subset, reference.calibration.spread)
         graph = self.shop.int8(self.subset, ranges, settled.kept)
         return self.engine("int8", graph, reference, rounding), len(settled.kept)
+
+    def layer_errors(self, fp32: bytes, amax: Mapping[str, float], probes: Images) -> Mapping[str, float]:
+        """Kept, because the search costs more than what a second build makes anew."""
+        inputs = {"fp32": digest(fp32), "amax": amax, "images": probes.digest()}
+        inputs |= tools("onnx-graphsurgeon", "onnxruntime")
+
+        def measure() -> bytes:
+            found = layer_errors(onnx.load_from_string(fp32), amax, probes, self.shop.progress)
+            return json.dumps(list(found.items())).encode()  # a list, because equal errors rank by the graph's order
+
+        return dict(json.loads(self.shop.cache.get(f"{self.subset}_errors", "json", inputs, measure)))
 
     def engine(
         self, precision: Precision, graph: bytes, reference: Engine | None = None, rounding: Rounding | None = None

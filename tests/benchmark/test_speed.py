@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import bench_speed
 import numpy as np
 import onnx
 import pytest
@@ -228,29 +229,54 @@ def test_every_model_that_cannot_be_measured_is_named_at_once(tmp_path: Path) ->
     assert "[(1, 3, 64, 64)]" in caught.value.faults[2]
 
 
-def tool(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "tools/bench_speed.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def called(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
+) -> tuple[object, str, str]:
+    """The tool in this process: exit code, stdout, stderr."""
+    monkeypatch.setattr(sys, "argv", ["bench_speed.py", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        bench_speed.main()
+    return ended.value.code, *capsys.readouterr()
 
 
 def test_the_tool_ends_with_one_message_and_2(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"\xff\xfe no protobuf")
-    for arguments in (["--models", tmp_path], ["--models", tmp_path / "absent"], ["--device", tmp_path], [tmp_path]):
-        done = tool(*arguments)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith("error: ")
-        assert "Traceback" not in done.stderr
-    assert tool("--rounds", 0).returncode == 2
+    command = [sys.executable, str(ROOT / "tools/bench_speed.py"), "--models", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--models", "absent"], "error: "),
+        (["--device", "."], "error: "),
+        (["."], "error: "),
+        (["--rounds", "0"], "usage: "),
+    ],
+)
+def test_every_mistake_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = called(monkeypatch, capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(said)
 
 
 @pytest.mark.timeout(900)
-def test_the_tool_measures_a_network_with_first_weights(tmp_path: Path) -> None:
+def test_the_tool_measures_a_network_with_first_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("draem", "padim"):
         write_baseline(tmp_path / "models", name)
     out = tmp_path / "speed.json"
-    done = tool("--models", tmp_path / "models", "--size-px", SIZE_PX, "--rounds", 3, "--threads", 1, "--out", out)
-    found = json.loads(done.stdout)
-    assert (done.returncode, found) == (1, json.loads(out.read_text())), done.stderr
+    options = ("--size-px", SIZE_PX, "--rounds", 3, "--threads", 1, "--out", out)
+    code, printed, said = called(monkeypatch, capsys, "--models", tmp_path / "models", *options)
+    found = json.loads(printed)
+    assert (code, found) == (1, json.loads(out.read_text())), said
     assert "patchcore was not measured" in found["faults"]
     assert (found["weights"], found["input_px"], found["rounds"]) == ("first", SIZE_PX, 3)
     assert found["cpu"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from small_run import write_data, write_run
+from small_run import made, write_data, write_run
 from typer.testing import CliRunner, Result
 
 from radar_edge.bundle import load_signer, new_bundle, open_bundle
@@ -26,6 +26,11 @@ for command in (build_engines, calibrate_threshold, inspect, verify, bench, keys
 
 def call(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def build(*options: object, place: Path) -> Result:
+    """What `built` has made already is made no second time."""
+    return call("build-engines", place / "run", "--data", place / "data", "--work", place / "work", *options)
 
 
 def last_json(result: Result) -> Any:
@@ -49,15 +54,23 @@ def home(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def built(place: Path) -> Result:
+    shutil.copytree(made().run / "build", place / "work")  # of the same run and images
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RADAR_EDGE_HOME", str(place / "home"))
-        return call("build-engines", place / "run", "--data", place / "data", "--out", place / "bundle", "--json")
+        options = ("--out", place / "bundle", "--work", place / "work", "--json")
+        return call("build-engines", place / "run", "--data", place / "data", *options)
 
 
 def test_build_engines_makes_a_key_on_first_use_and_says_so(built: Result, home: Path) -> None:
     assert built.exit_code == 0, built.output
     assert "made your signing key" in built.stderr
     assert (home / "keys" / "signing.key").exists()
+
+
+def test_results_come_from_the_work_folder_and_ranges_are_kept_in_the_run(built: Result, place: Path) -> None:
+    assert "0 stages made" in " ".join(built.stderr.split())
+    assert len(list((place / "run/calibration").glob("*.json"))) == 3
+    assert not (place / "run/build").exists()
 
 
 def test_build_engines_shows_a_table_of_100_columns_and_one_document(built: Result) -> None:
@@ -134,11 +147,24 @@ def test_inspect_shows_engines_and_layers(built: Result, place: Path) -> None:
         assert isinstance(call("inspect", place / "bundle", "--layers", wrong).exception, error)
 
 
-def test_bench_measures_every_engine_in_one_run(built: Result, place: Path) -> None:
-    result = call("bench", place / "bundle", "--rounds", 10, "--json")
+def test_bench_takes_every_engine_with_one_thread_and_with_two(built: Result, place: Path) -> None:
+    cases = bench.cases_of(open_bundle(place / "bundle"))
+    engines = [(one["subset"], one["precision"]) for one in last_json(built)["engines"]]
+    assert [(one.subset.slug, one.precision, one.threads) for one in cases] == [
+        (*engine, threads) for threads in (1, 2) for engine in engines
+    ]
+    assert [one.macs for one in cases] == 2 * [one["macs"] for one in last_json(built)["engines"]]
+    assert all(one.model.is_file() for one in cases)
+
+
+def test_bench_measures_them_in_one_run(built: Result, place: Path, tmp_path: Path) -> None:
+    # FP32 alone: each row's memory is that of a process of its own.
+    build("--out", tmp_path / "b", "--precision", "fp32", place=place)
+    result = call("bench", tmp_path / "b", "--rounds", 10, "--json")
     assert result.exit_code == 0, result.output
     document = last_json(result)
-    assert len(document["rows"]) == 18
+    rows = [(row["subset"], row["precision"], row["threads"]) for row in document["rows"]]
+    assert rows == [(subset, "fp32", threads) for threads in (1, 2) for subset in ("rgb", "tir", "rgb_tir")]
     assert set(document["roofline_gmac_s"]) == {"1", "2"}
     for row in document["rows"]:
         assert 0 < row["latency_ms"]["p50"] <= row["latency_ms"]["p95"] <= row["latency_ms"]["p99"]
@@ -151,32 +177,30 @@ def test_bench_measures_every_engine_in_one_run(built: Result, place: Path) -> N
     assert max(len(line) for line in result.stderr.splitlines() if "│" in line) <= 100
 
 
-def test_stages_alone_write_no_bundle(place: Path, tmp_path: Path) -> None:
-    arguments = ("build-engines", place / "run", "--data", place / "data")
-    result = call(*arguments, "--until", "calibrate", "--work", tmp_path / "w", "--calibration", tmp_path / "c")
+def test_stages_alone_write_no_bundle(built: Result, place: Path, tmp_path: Path) -> None:
+    result = build("--until", "calibrate", "--calibration", tmp_path / "c", place=place)
     assert result.exit_code == 0, result.output
     assert len(list((tmp_path / "c").glob("*.json"))) == 3
-    missing = call(*arguments)
+    assert list(tmp_path.iterdir()) == [tmp_path / "c"]
+    missing = build(place=place)
     assert isinstance(missing.exception, UsageError)
     assert "--out" in str(missing.exception)
 
 
-def test_a_calibration_set_of_ones_own(place: Path, tmp_path: Path) -> None:
+def test_a_calibration_set_of_ones_own(built: Result, place: Path, tmp_path: Path) -> None:
     (tmp_path / "set.yaml").write_text("parts: 2\ncorrupted: false\n")
-    options = ("--until", "calibrate", "--work", tmp_path / "w", "--calibration", tmp_path / "c")
-    arguments = ("build-engines", place / "run", "--data", place / "data", *options)
-    assert call(*arguments, "--calibration-set", tmp_path / "set.yaml").exit_code == 0
+    options = ("--until", "calibrate", "--calibration", tmp_path / "c", "--calibration-set", tmp_path / "set.yaml")
+    assert build(*options, place=place).exit_code == 0
     for path in (tmp_path / "c").glob("*.json"):
         assert json.loads(path.read_text())["images"] == 2
     (tmp_path / "set.yaml").write_text("parts: 0\nshare: 2\n")
-    wrong = call(*arguments, "--calibration-set", tmp_path / "set.yaml")
+    wrong = build(*options, place=place)
     assert isinstance(wrong.exception, ConfigError)
     assert len(wrong.exception.faults) == 2
 
 
-def test_preflight_is_said_and_recorded(place: Path, tmp_path: Path) -> None:
-    options = ("--out", tmp_path / "b", "--precision", "int8", "--preflight", "--json")
-    result = call("build-engines", place / "run", "--data", place / "data", *options)
+def test_preflight_is_said_and_recorded(built: Result, place: Path, tmp_path: Path) -> None:
+    result = build("--out", tmp_path / "b", "--precision", "int8", "--preflight", "--json", place=place)
     assert result.exit_code == 0, result.output
     assert "says nothing of speed, memory or numbers on a Jetson" in " ".join(result.stderr.split())
     for engine in last_json(result)["engines"]:
@@ -200,9 +224,8 @@ def test_verify_names_each_changed_file(built: Result, place: Path) -> None:
 
 
 def test_a_bundle_is_replaced_only_by_force(built: Result, place: Path) -> None:
-    arguments = ("build-engines", place / "run", "--data", place / "data", "--out", place / "bundle")
-    assert isinstance(call(*arguments).exception, UsageError)
-    again = call(*arguments, "--force", "--json")
+    assert isinstance(build("--out", place / "bundle", place=place).exception, UsageError)
+    again = build("--out", place / "bundle", "--force", "--json", place=place)
     assert again.exit_code == 0, again.output
     assert "made your signing key" not in again.stderr
     assert last_json(again)["sha256"] == last_json(built)["sha256"], "the same run gives the same bundle"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Iterator
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,33 @@ app = typer.Typer()
 finish.register(app)
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with keys, a bundle and its plans, which tests copy."""
+    folder = tmp_path_factory.mktemp("finish")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RADAR_EDGE_HOME", str(folder / "home"))
+        patch.setenv("EMU_GPU", "Orin (nvgpu)")
+        write_bundle(folder / "bundle", folder / "home" / "keys")
+        made(call(folder))
+    return folder
+
+
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: ctypes.CDLL) -> Iterator[Path]:
+def place(made_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: ctypes.CDLL) -> Path:
+    """Before the plans are built."""
     monkeypatch.setenv("RADAR_EDGE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("EMU_GPU", "Orin (nvgpu)")
-    write_bundle(tmp_path / "bundle", tmp_path / "home" / "keys")
+    for name in ("home", "bundle"):
+        shutil.copytree(made_once / name, tmp_path / name)
     return tmp_path
+
+
+@pytest.fixture
+def finished(made_once: Path, place: Path) -> Path:
+    """With the plans."""
+    shutil.copytree(made_once / "device", place / "device")
+    return place
 
 
 def call(place: Path, *more: str) -> Result:
@@ -69,28 +90,26 @@ def test_every_subset_gets_a_tested_plan_with_its_own_threshold(place: Path, cud
     assert (place / "device/timing.cache").read_bytes() == b"EMUCACHE"
 
 
-def test_plans_that_fit_are_left_alone(place: Path) -> None:
-    made(call(place))
-    before = (place / "device/device.json").read_bytes()
-    built, _ = made(call(place, "--if-needed"))
+def test_plans_that_fit_are_left_alone(finished: Path) -> None:
+    before = (finished / "device/device.json").read_bytes()
+    built, _ = made(call(finished, "--if-needed"))
     assert not built
-    assert (place / "device/device.json").read_bytes() == before
+    assert (finished / "device/device.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("what", ["tensorrt", "gpu", "bundle"])
 def test_what_changed_is_noticed_and_the_plans_are_built_again(
-    place: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    finished: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    made(call(place))
     if what == "tensorrt":
         monkeypatch.setattr(trt, "__version__", "10.16.2")
     elif what == "gpu":
         monkeypatch.setenv("EMU_GPU", "Thor (nvgpu)")
     else:
-        (place / "home/keys/signing.key").unlink()
-        (place / "bundle").rename(place / "former")
-        write_bundle(place / "bundle", place / "home" / "keys", off=1e-4)
-    built, _ = made(call(place, "--if-needed"))
+        (finished / "home/keys/signing.key").unlink()
+        (finished / "bundle").rename(finished / "former")
+        write_bundle(finished / "bundle", finished / "home" / "keys", off=1e-4)
+    built, _ = made(call(finished, "--if-needed"))
     assert built
 
 
@@ -151,16 +170,15 @@ def config(place: Path) -> LineConfig:
     return validate(LineConfig, document, "test")
 
 
-def test_the_line_judges_with_the_plans(place: Path) -> None:
-    _, record = made(call(place))
-    bundle = open_bundle(place / "bundle")
-    device = open_device(place / "device", bundle.sha256)
+def test_the_line_judges_with_the_plans(finished: Path) -> None:
+    bundle = open_bundle(finished / "bundle")
+    device = open_device(finished / "device", bundle.sha256)
     subsets = all_subsets(MODALITIES)
-    found = calibrations(config(place), bundle, device, subsets)
-    assert {subset.slug: c for subset, c in found.items()} == {p.subset: p.calibration for p in record.plans}
+    found = calibrations(config(finished), bundle, device, subsets)
+    assert {subset.slug: c for subset, c in found.items()} == {p.subset: p.calibration for p in device.record.plans}
     goods = good_parts()
     with ExitStack() as stack:
-        engines = open_engines(stack, config(place), bundle, subsets, device)
+        engines = open_engines(stack, config(finished), bundle, subsets, device)
         for subset, engine in engines.items():
             engine.warm_up()
             found_map = engine.infer({name: goods[name][:1] for name in subset}).anomaly_map
@@ -172,10 +190,9 @@ def test_the_line_judges_with_the_plans(place: Path) -> None:
     ("change", "words"), [("tensorrt", "tensorrt was 10.3.0, and is 10.16.2"), ("gpu", "gpu was Orin")]
 )
 def test_plans_for_another_unit_are_refused_before_they_are_loaded(
-    place: Path, monkeypatch: pytest.MonkeyPatch, change: str, words: str
+    finished: Path, monkeypatch: pytest.MonkeyPatch, change: str, words: str
 ) -> None:
-    made(call(place))
-    device = open_device(place / "device", open_bundle(place / "bundle").sha256)
+    device = open_device(finished / "device", open_bundle(finished / "bundle").sha256)
     monkeypatch.setattr(trt.Runtime, "deserialize_cuda_engine", lambda *_: pytest.fail("it was loaded"))
     if change == "tensorrt":
         monkeypatch.setattr(trt, "__version__", "10.16.2")
@@ -187,9 +204,8 @@ def test_plans_for_another_unit_are_refused_before_they_are_loaded(
     assert "radar-edge finish" in str(caught.value)
 
 
-def test_another_jetpack_is_noticed(place: Path, tmp_path: Path) -> None:
-    made(call(place))
-    device = open_device(place / "device", open_bundle(place / "bundle").sha256)
+def test_another_jetpack_is_noticed(finished: Path, tmp_path: Path) -> None:
+    device = open_device(finished / "device", open_bundle(finished / "bundle").sha256)
     (tmp_path / "root/etc").mkdir(parents=True)
     (tmp_path / "root/etc/nv_tegra_release").write_text("# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic\n")
     assert l4t_release(tmp_path / "root") == "36.4.3"
@@ -198,20 +214,18 @@ def test_another_jetpack_is_noticed(place: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["device.json", "device.sig", "plans/rgb.plan"])
-def test_a_changed_byte_is_refused(place: Path, file: str) -> None:
-    made(call(place))
-    path = place / "device" / file
+def test_a_changed_byte_is_refused(finished: Path, file: str) -> None:
+    path = finished / "device" / file
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(BundleError):
-        open_device(place / "device", open_bundle(place / "bundle").sha256)
+        open_device(finished / "device", open_bundle(finished / "bundle").sha256)
 
 
-def test_plans_of_another_bundle_or_unit_are_refused(place: Path) -> None:
-    made(call(place))
+def test_plans_of_another_bundle_or_unit_are_refused(finished: Path) -> None:
     with pytest.raises(BundleError, match="another bundle"):
-        open_device(place / "device", "f" * 64)
+        open_device(finished / "device", "f" * 64)
     trusted: dict[str, Any] = {}
     with pytest.raises(BundleError, match="another unit"):
-        open_device(place / "device", open_bundle(place / "bundle").sha256, trusted)
+        open_device(finished / "device", open_bundle(finished / "bundle").sha256, trusted)

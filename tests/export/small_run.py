@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from radar_edge.bundle import Signer, create_key
+from radar_edge.export.build import Result, build_bundle, open_workshop
 from radar_edge.models.radar import Radar, RadarConfig
 from radar_edge.preprocess import ModalityPreprocess, Preprocess, write_png
 from radar_edge.training.checkpoint import save_run
@@ -97,3 +104,28 @@ def write_run(
     change(model)
     save_run(folder, model, document)
     return folder
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What `write_run` and `write_data` give, and the bundle of them. Tests change a copy."""
+
+    run: Path
+    """With `build`, the results of the stages, and `calibration`, the ranges."""
+    data: Path
+    signer: Signer
+    stages: tuple[tuple[str, int, int], ...]
+    """What the progress was told."""
+    result: Result
+
+
+@cache
+def made() -> Made:
+    """Once for all tests, because it takes as long as all else that they do with it."""
+    folder = Path(tempfile.mkdtemp(prefix="radar-edge-small-run-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    run, data = write_run(folder / "run"), write_data(folder / "data")
+    signer, stages = create_key(folder / "keys"), list[tuple[str, int, int]]()
+    shop = open_workshop(run, data, progress=lambda *step: stages.append(step))
+    result = build_bundle(shop, folder / "bundle", target_frr=0.05, signer=signer)
+    return Made(run, data, signer, tuple(stages), result)

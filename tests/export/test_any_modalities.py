@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import yaml
 from modality_set import SMALL, picture, write_good
 from small_run import write_run
 
+from radar_edge.benchmark.counting import cost_of
+from radar_edge.benchmark.untrained import Untrained
 from radar_edge.bundle import Bundle, create_key, open_bundle
 from radar_edge.data.layouts import index
 from radar_edge.errors import RunError
@@ -111,8 +114,17 @@ def test_every_engine_has_its_own_threshold_and_judges(built: Built) -> None:
         assert 0 < entry.calibration.p_value(score) <= 1
 
 
+@pytest.mark.parametrize("built", ["two"], indirect=True)
+def test_a_trained_network_costs_what_an_untrained_one_does(built: Built) -> None:
+    """Zeros and equal tensors, of which first weights are full, would be folded and merged."""
+    network = Untrained(built.run.model.config)
+    engines = {s.slug: built.bundle.path(built.bundle.engine(s, "fp32").file) for s in built.bundle.subsets}
+    trained = {slug: cost_of(onnx.load(path)) for slug, path in engines.items()}
+    assert trained == {s.slug: cost_of(network.fp32(s)) for s in network.subsets}
+
+
 def test_any_number_of_channels_and_a_picture_that_is_not_square() -> None:
-    channels = {"a": 1, "b": 2, "c": 4}
+    channels = {"a": 2, "b": 5}
     torch.manual_seed(0)
     model = Radar(RadarConfig(channels=channels, height=32, width=48, features=8, shared=8)).eval()
     shapes = {name: (1, count, 32, 48) for name, count in channels.items()}

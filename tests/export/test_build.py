@@ -1,61 +1,80 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from small_run import HELD_OUT, SIZE, make_hopeless, make_hostile, write_data, write_run
+from small_run import HELD_OUT, SIZE, made, make_hopeless, make_hostile, write_data, write_run
 
-from radar_edge.bundle import Bundle, Signer, create_key, open_bundle
+from radar_edge.bundle import Bundle, Manifest, Signer, open_bundle
 from radar_edge.errors import BundleError, DatasetError, RunError, ShortfallError, UsageError
 from radar_edge.export import engines, sensitivity
-from radar_edge.export.build import Result, build_bundle, build_until, open_workshop
+from radar_edge.export.build import Result, Stage, build_bundle, build_until, open_workshop
 from radar_edge.export.calibrate import read_record
 from radar_edge.export.layers import layer_facts
+from radar_edge.export.quantize import layers_of
 from radar_edge.inference.runner import open_runner
 from radar_edge.modality import Subset
+from radar_edge.models.radar import Radar
 from radar_edge.scoring import image_score
 
 SUBSETS = [Subset(("rgb",)), Subset(("tir",)), Subset(("rgb", "tir"))]
 
 
 @pytest.fixture(scope="module")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
-    return create_key(tmp_path_factory.mktemp("keys"))
+def signer() -> Signer:
+    return made().signer
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("data"))
+def data() -> Path:
+    return made().data
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("run"))
+def run() -> Path:
+    return made().run
 
 
 @pytest.fixture(scope="module")
-def stages() -> list[tuple[str, int, int]]:
-    """What the progress was told while the bundle was built."""
-    return []
-
-
-@pytest.fixture(scope="module")
-def result(
-    run: Path, data: Path, signer: Signer, stages: list[tuple[str, int, int]], tmp_path_factory: pytest.TempPathFactory
-) -> Result:
-    def note(*step: object) -> None:
-        stages.append(step)  # type: ignore[arg-type]
-
-    shop = open_workshop(run, data, progress=note)
-    return build_bundle(shop, tmp_path_factory.mktemp("out") / "bundle", target_frr=0.05, signer=signer)
+def result() -> Result:
+    return made().result
 
 
 @pytest.fixture(scope="module")
 def bundle(result: Result) -> Bundle:
     return result.bundle
+
+
+@pytest.fixture(scope="module")
+def by_stages(run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, set[str]]]:
+    """A work folder of its own, filled by one stage after the other, each asked for alone; and what each made there."""
+    work = tmp_path_factory.mktemp("work")
+
+    def made_by(stage: Stage) -> set[str]:
+        shop = open_workshop(run, data, work=work, ranges_folder=work / "ranges")
+        build_until(shop, stage)
+        return {*shop.cache.made, *(("ranges",) if (work / "ranges").exists() else ())}
+
+    return work, {stage: made_by(stage) for stage in ("export", "specialise", "calibrate", "quantise")}
+
+
+@pytest.fixture(scope="module")
+def bad(data: Path, signer: Signer, tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """Of a bundle whose RGB no INT8 can hold, and whose thermal branch has one layer that it cannot."""
+
+    def spoil(model: Radar) -> None:
+        make_hopeless(model, "rgb")
+        make_hostile(model, "tir")
+
+    folder = tmp_path_factory.mktemp("bad")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sensitivity, "MOST_KEPT", 0.1)  # the way to the map is short: half of all layers would do
+        shop = open_workshop(write_run(folder / "run", change=spoil), data)
+        return build_bundle(shop, folder / "b", target_frr=0.05, signer=signer).bundle.manifest
 
 
 def test_the_bundle_opens_for_those_who_trust_its_maker(bundle: Bundle, signer: Signer) -> None:
@@ -138,94 +157,94 @@ def digest_of(bundle: Bundle, subset: Subset) -> str:
     return bundle.manifest.files[f"onnx/{subset}_fp32.onnx"]
 
 
-def test_progress_reaches_the_end_of_every_stage(result: Result, stages: list[tuple[str, int, int]]) -> None:
-    last = {stage: (done, total) for stage, done, total in stages}
+def test_progress_reaches_the_end_of_every_stage() -> None:
+    last = {stage: (done, total) for stage, done, total in made().stages}
     assert last["export"] == (1, 1)
     assert {f"judge {subset} {precision}" for subset in SUBSETS for precision in ("fp32", "fp16", "int8")} <= set(last)
     assert all(done == total for done, total in last.values())
 
 
+def test_stages_can_be_asked_for_alone(by_stages: tuple[Path, dict[str, set[str]]]) -> None:
+    work, made_by = by_stages
+    engines_of = {f"{subset}_fp32" for subset in SUBSETS}
+    lower = {f"{subset}_{kind}" for subset in SUBSETS for kind in ("fp16", "qdq", "int8")}
+    assert made_by == {
+        "export": {"full"},
+        "specialise": engines_of,
+        "calibrate": {"ranges"},
+        "quantise": {"ranges", *lower},
+    }
+    assert {path.name.split("-")[0] for path in work.glob("*.onnx")} == {"full", *engines_of, *lower}
+    assert len(list((work / "ranges").glob("*.json"))) == 3
+
+
 def test_the_same_inputs_give_the_same_bundle(
-    result: Result, run: Path, data: Path, signer: Signer, tmp_path: Path
+    result: Result, by_stages: tuple[Path, dict[str, set[str]]], run: Path, data: Path, signer: Signer, tmp_path: Path
 ) -> None:
-    again = build_bundle(
-        open_workshop(run, data, work=tmp_path / "work", ranges_folder=tmp_path / "ranges"),
-        tmp_path / "bundle",
-        target_frr=0.05,
-        signer=signer,
-    )
+    """Nothing was shared: neither the graphs nor the ranges, nor what was judged."""
+    work, _ = by_stages
+    shop = open_workshop(run, data, work=work, ranges_folder=work / "ranges")
+    again = build_bundle(shop, tmp_path / "bundle", target_frr=0.05, signer=signer)
     assert again.bundle.sha256 == result.bundle.sha256
-    assert not any(ranges.reviewed for ranges in again.ranges.values())
+    assert {stage for stage in again.made if stage.endswith("_judged")} == {
+        f"{subset}_{precision}_judged" for subset in SUBSETS for precision in ("fp32", "fp16", "int8")
+    }
+    assert not any(ranges.reviewed for ranges in result.ranges.values())
 
 
 def test_a_second_build_only_looks(result: Result, run: Path, data: Path, signer: Signer, tmp_path: Path) -> None:
     again = build_bundle(open_workshop(run, data), tmp_path / "bundle", target_frr=0.05, signer=signer)
     assert (again.made, again.bundle.sha256) == ((), result.bundle.sha256)
     assert all(ranges.reviewed for ranges in again.ranges.values())
-    stricter = build_bundle(open_workshop(run, data), tmp_path / "other", target_frr=0.1, signer=signer)
-    assert not [stage for stage in stricter.made if not stage.startswith("rgb_tir_") and "fp" in stage]
-    assert stricter.bundle.sha256 != result.bundle.sha256
+    assert [stage for stage in again.reused if stage.endswith("_errors")], "the search for layers is a stage too"
 
 
-def test_stages_can_be_asked_for_alone(run: Path, data: Path, tmp_path: Path) -> None:
-    def files(stage: str) -> set[str]:
-        shop = open_workshop(run, data, work=tmp_path / stage, ranges_folder=tmp_path / stage / "ranges")
-        build_until(shop, stage)  # type: ignore[arg-type]
-        return {path.name.split("-")[0] for path in (tmp_path / stage).glob("*.onnx")}
+def test_only_what_is_asked_for_is_built(result: Result, run: Path, data: Path, signer: Signer, tmp_path: Path) -> None:
+    def built(folder: str, target_frr: float) -> Result:
+        shop = open_workshop(run, data)
+        return build_bundle(shop, tmp_path / folder, target_frr=target_frr, signer=signer, precisions=["fp16"])
 
-    engines_of = {f"{subset}_fp32" for subset in SUBSETS}
-    assert files("export") == {"full"}
-    assert files("specialise") == {"full", *engines_of}
-    assert files("calibrate") == {"full", *engines_of}
-    assert len(list((tmp_path / "calibrate/ranges").glob("*.json"))) == 3
-    made = {f"{subset}_{kind}" for subset in SUBSETS for kind in ("fp16", "qdq", "int8")}
-    assert files("quantise") == {"full", *engines_of, *made}
+    one, laxer = built("one", 0.05), built("laxer", 0.1)
+    for manifest in (one.bundle.manifest, laxer.bundle.manifest):
+        assert {engine.precision for engine in manifest.engines} == {"fp32", "fp16"}
+        assert not any(file.startswith("calibration/") for file in manifest.files)
+    assert (one.made, laxer.made) == ((), ()), "a target changes thresholds alone"
+    assert one.bundle.sha256 != laxer.bundle.sha256
 
 
-def test_only_what_is_asked_for_is_built(run: Path, data: Path, signer: Signer, tmp_path: Path) -> None:
-    built = build_bundle(
-        open_workshop(run, data), tmp_path / "b", target_frr=0.05, signer=signer, precisions=["fp16"]
-    ).bundle
-    assert {engine.precision for engine in built.manifest.engines} == {"fp32", "fp16"}
-    assert not any(file.startswith("calibration/") for file in built.manifest.files)
-
-
-def test_reviewed_ranges_are_used_as_they_stand(run: Path, data: Path, signer: Signer, tmp_path: Path) -> None:
-    shop = open_workshop(run, data, ranges_folder=tmp_path / "ranges", work=tmp_path / "work")
-    build_until(shop, "calibrate")
+def test_reviewed_ranges_are_used_as_they_stand(
+    result: Result, run: Path, data: Path, signer: Signer, tmp_path: Path
+) -> None:
+    for name in ("build", "calibration"):
+        shutil.copytree(run / name, tmp_path / name)
+    shop = open_workshop(run, data, ranges_folder=tmp_path / "calibration", work=tmp_path / "build")
     path = shop.ranges(SUBSETS[0]).path
     narrowed = shop.ranges(SUBSETS[0]).record.model_dump(mode="json")
-    for tensor in narrowed["tensors"].values():
-        tensor["amax"] = 1e-3
+    tensors = {layer.name: layer.tensor for layer in layers_of(onnx.load_from_string(shop.fp32(SUBSETS[0])))}
+    narrowed["tensors"][tensors["encoders.rgb.fine.1.0"]]["amax"] = 1e-3
     path.write_text(json.dumps(narrowed))
     bundle = build_bundle(shop, tmp_path / "b", target_frr=0.05, signer=signer).bundle
     assert json.loads(bundle.path("calibration/rgb.json").read_bytes())["tensors"] == narrowed["tensors"]
     rounding = next(e.rounding for e in bundle.manifest.engines if (e.subset, e.precision) == ("rgb", "int8"))
     assert rounding is not None
-    assert [kept for kept in rounding.kept if kept.reason == "gate"], "the gate sees what such ranges do"
+    kept = [one.layer for one in rounding.kept if one.reason == "gate"]
+    assert "encoders.rgb.fine.1.0" in kept, "the gate sees what such a range does"
 
 
-def test_a_hostile_layer_is_found_and_kept_fp16(data: Path, signer: Signer, tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", change=lambda model: make_hostile(model, "rgb"))
-    manifest = build_bundle(open_workshop(run, data), tmp_path / "b", target_frr=0.05, signer=signer).bundle.manifest
-    (entry,) = (e for e in manifest.engines if (e.subset, e.precision) == ("rgb", "int8"))
+def test_a_hostile_layer_is_found_and_kept_fp16(bad: Manifest) -> None:
+    (entry,) = (e for e in bad.engines if (e.subset, e.precision) == ("tir", "int8"))
     assert entry.rounding is not None
-    assert next(kept.layer for kept in entry.rounding.kept if kept.reason == "gate") == "encoders.rgb.fine.1.0"
+    assert next(kept.layer for kept in entry.rounding.kept if kept.reason == "gate") == "encoders.tir.fine.1.0"
     assert entry.gate is not None
     assert entry.gate.passed
 
 
-def test_of_a_hopeless_graph_fp16_ships(
-    data: Path, signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sensitivity, "MOST_KEPT", 0.1)  # the way to the map is short: half of all layers would do
-    run = write_run(tmp_path / "run", change=lambda model: make_hopeless(model, "rgb"))
-    manifest = build_bundle(open_workshop(run, data), tmp_path / "b", target_frr=0.05, signer=signer).bundle.manifest
-    shipped = {(engine.subset, engine.precision) for engine in manifest.engines}
+def test_of_a_hopeless_graph_fp16_ships(bad: Manifest) -> None:
+    shipped = {(engine.subset, engine.precision) for engine in bad.engines}
     assert ("rgb", "fp16") in shipped
     assert ("rgb", "int8") not in shipped
     assert ("tir", "int8") in shipped
-    (refused,) = (one for one in manifest.refused if one.subset == "rgb")
+    (refused,) = (one for one in bad.refused if one.subset == "rgb")
     assert refused.precision == "int8"
     assert refused.tried > 0
     assert refused.gate.faults
@@ -257,9 +276,12 @@ def test_parts_that_lack_a_modality_calibrate_the_engines_that_can_judge_them(
     run: Path, signer: Signer, tmp_path: Path
 ) -> None:
     data = write_data(tmp_path / "data", lacking_tir=(23,))
-    built = build_bundle(open_workshop(run, data), tmp_path / "b", target_frr=0.05, signer=signer).bundle
-    groups = {entry.subset: entry.calibration.groups for entry in built.manifest.engines}
-    assert groups == {"rgb": 20, "tir": 19, "rgb_tir": 19}
+    # Which parts calibrate is a matter of the subset alone: FP16 stands for every precision.
+    shop = open_workshop(run, data)
+    built = build_bundle(shop, tmp_path / "b", target_frr=0.05, signer=signer, precisions=["fp16"]).bundle
+    groups = {(entry.subset, entry.precision): entry.calibration.groups for entry in built.manifest.engines}
+    wanted = {"rgb": 20, "tir": 19, "rgb_tir": 19}
+    assert groups == {(subset, precision): n for subset, n in wanted.items() for precision in ("fp32", "fp16")}
 
 
 def test_an_engine_that_disagrees_with_the_network_is_a_shortfall(

@@ -8,10 +8,10 @@ import onnx
 import pytest
 import torch
 from onnx import helper
-from toy import SIZE, shapes, toy, toy_graph
+from toy import SIZE, shapes, toy
 
 import radar_edge
-from radar_edge.export.onnx_export import check_portable
+from radar_edge.export.onnx_export import check_portable, export_onnx
 from radar_edge.inference.onnxruntime_runner import open_session
 
 ALL = ("rgb", "tir", "depth")
@@ -54,7 +54,7 @@ def test_exporting_says_nothing_and_leaves_the_loggers_alone(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     before = logging.getLogger("torch.onnx._internal.exporter._registration").level
-    toy_graph(("rgb",))
+    export_onnx(toy(("rgb",)), shapes(("rgb",)))
     assert capfd.readouterr() == ("", "")
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert logging.getLogger("torch.onnx._internal.exporter._registration").level == before

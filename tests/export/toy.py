@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -68,5 +69,7 @@ def shapes(modalities: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     return {name: (1, CHANNELS[name], SIZE, SIZE) for name in modalities}
 
 
+@cache
 def toy_graph(modalities: tuple[str, ...]) -> onnx.ModelProto:
+    """Exported once, because that takes seconds: who changes it changes a copy."""
     return export_onnx(toy(modalities), shapes(modalities))
