@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import accuracy
 import numpy as np
 import pytest
 
 from radar_edge.preprocess import write_png
+from radar_edge.training import train as training
 
 ROOT = Path(__file__).parents[2]
 JOBS = ["default", "a11-placeholder"]
@@ -51,14 +56,34 @@ def ran(*arguments: str) -> str:
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
+SMALL = {"size_px": 32, "features": 8, "shared": 8, "batch_size": 4}
+"""What the preset is here, in this process."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_preset() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(training.PRESETS, "quick", SMALL)
+        yield
+
+
+def tool(*command: str) -> str:
+    """tools/accuracy.py in this process."""
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
+        patch.setattr(sys, "argv", list(command))
+        accuracy.main()
+    return out.getvalue()
+
+
 @pytest.fixture(scope="module")
-def job(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
+def job(data: Path, small_preset: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
     """The command of a training and what judges with it, run once; and the folder of its documents."""
     work = tmp_path_factory.mktemp("accuracy")
     out = work / "out"
     command = [str(ROOT / "tools/accuracy.py"), "--data", f"noise={data}", "--work", str(work / "w"), "--out", str(out)]
     command += ["--steps", "4", "--configuration", *JOBS]
-    assert len(ran(*command).splitlines()) == len(JOBS)
+    assert len(tool(*command).splitlines()) == len(JOBS)
     return command, out
 
 
@@ -105,17 +130,20 @@ def test_an_older_document_is_made_again_without_a_training(job: tuple[list[str]
     made, trained = path.read_text(), run.stat().st_mtime_ns
     old = {key: value for key, value in read(path).items() if key != "schema_version"}
     path.write_text(json.dumps(old))
-    assert ran(*command) == "noise-a11-placeholder-0\n"
+    assert tool(*command) == "noise-a11-placeholder-0\n"
     assert path.read_text() == made
     assert run.stat().st_mtime_ns == trained
 
 
-def test_a_kept_training_of_another_configuration_is_refused(job: tuple[list[str], Path], tmp_path: Path) -> None:
-    command = [*job[0], "--steps", "5", "--out", str(tmp_path)]
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, check=False, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "steps 4" in done.stderr
-    assert "steps 5" in done.stderr
+def test_a_kept_training_of_another_configuration_is_refused(
+    job: tuple[list[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        tool(*job[0], "--steps", "5", "--out", str(tmp_path))
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "steps 4" in said
+    assert "steps 5" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -134,6 +162,6 @@ def test_figures_over_seeds_stay_where_scores_are_lacking(job: tuple[list[str], 
     elsewhere.mkdir()
     for path in out.iterdir():
         (elsewhere / path.name).write_bytes(path.read_bytes())
-    said = ran(*command, "--work", str(tmp_path / "nothing"), "--out", str(elsewhere))
+    said = tool(*command, "--work", str(tmp_path / "nothing"), "--out", str(elsewhere))
     assert said.startswith("noise-seeds.json stays as it is")
     assert (elsewhere / "noise-seeds.json").read_bytes() == (out / "noise-seeds.json").read_bytes()
