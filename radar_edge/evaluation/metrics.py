@@ -7,6 +7,7 @@ values at once, so that a bootstrap is one matrix product and not D evaluations;
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -86,9 +87,17 @@ def bootstrap(
 
 def resampled(figure: Figure, groups: Sequence[str], *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> Values:
     """The figure of every draw of groups. The same groups and seed give the same draws, whatever the figure."""
+    return figure(drawn(tuple(groups), draws, seed))
+
+
+@lru_cache(maxsize=8)
+def drawn(groups: tuple[str, ...], draws: int, seed: int) -> Weights:
+    """How often each part counts in each draw; read-only, because an evaluation asks hundreds of figures of it."""
     names, inverse = np.unique(np.asarray(groups), return_inverse=True)
-    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), draws)
-    return figure(drawn[:, inverse].astype(np.float64))
+    often = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), draws)
+    weights = often[:, inverse].astype(np.float64)
+    weights.setflags(write=False)
+    return weights
 
 
 def interval_of(values: Values, confidence: float = CONFIDENCE) -> Interval | None:

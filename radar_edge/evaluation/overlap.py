@@ -5,7 +5,7 @@ A map is reduced to how many of its pixels lie between levels, so that a bootstr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,6 +19,8 @@ MAP_SIDE = 64
 TINY = float(np.finfo(np.float64).tiny)
 LEVELS = 1024
 """False-positive rates at which a region-overlap curve is known."""
+DRAWS_AT_ONCE = 32
+"""Draws whose curves are made together: a megabyte, which stays in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,34 +95,48 @@ def aupro_figure(table: OverlapTable, fpr_limit: float) -> Figure:
     """See aupro."""
 
     def figure(weights: Weights) -> Values:
-        fpr = curve(weights @ table.normal)
-        pro = curve(weights @ table.overlap)
-        areas = [area_up_to(x, y, fpr_limit) for x, y in zip(fpr, pro, strict=True)]
+        areas = [area_up_to(x, y, fpr_limit) for x, y in curves(weights, table.normal, table.overlap)]
         return np.where(weights @ table.regions > 0, areas, np.nan)
 
     return figure
 
 
+def curves(weights: Weights, *counts: Weights) -> Iterator[tuple[Values, ...]]:
+    """Of each draw the curves of each of `counts` `[N, L]`."""
+    drawn = [weights @ one for one in counts]
+    for first in range(0, len(weights), DRAWS_AT_ONCE):
+        yield from zip(*(curve(one[first : first + DRAWS_AT_ONCE]) for one in drawn), strict=True)
+
+
 def curve(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """`[D, L]` -> `[D, L + 1]`: running share from 0 to 1; 0 throughout where nothing is counted."""
-    summed = np.cumsum(np.pad(counts, ((0, 0), (1, 0))), axis=1)
-    return summed / np.maximum(summed[:, -1:], TINY)
+    shares = np.zeros((len(counts), counts.shape[1] + 1))
+    np.cumsum(counts, axis=1, out=shares[:, 1:])
+    shares /= np.maximum(shares[:, -1:], TINY)
+    return shares
 
 
 def area_up_to(x: Values, y: Values, limit: float) -> float:
-    """Area under the polyline from 0 to `limit`, divided by `limit`. `x` ascends."""
-    inside = int(np.searchsorted(x, limit))
-    xs = np.append(x[:inside], limit)
-    ys = np.append(y[:inside], np.interp(limit, x, y))
-    return float((np.diff(xs) * (ys[1:] + ys[:-1]) / 2).sum() / limit)
+    """Area under the polyline from 0 to `limit`, divided by `limit`. `x` ascends from 0."""
+    inside = int(x.searchsorted(limit))
+    steps, heights = np.empty(inside), np.empty(inside)
+    np.subtract(x[1:inside], x[: inside - 1], out=steps[:-1])
+    np.add(y[1:inside], y[: inside - 1], out=heights[:-1])
+    steps[-1] = limit - x[inside - 1]
+    heights[-1] = np.interp(limit, x, y) + y[inside - 1]
+    steps *= heights
+    steps /= 2
+    return float(steps.sum() / limit)
 
 
 def pixel_auroc_figure(table: OverlapTable) -> Figure:
     """The chance that a defective pixel is hotter than a normal one; pixels on a mask's edge count in part."""
 
     def figure(weights: Weights) -> Values:
-        fpr, tpr = curve(weights @ table.normal), curve(weights @ table.defective)
-        areas = ((fpr[:, 1:] - fpr[:, :-1]) * (tpr[:, 1:] + tpr[:, :-1])).sum(axis=1) / 2
-        return np.where((weights @ table.regions > 0) & (fpr[:, -1] > 0), areas, np.nan)
+        areas = [
+            (np.diff(fpr) * (tpr[1:] + tpr[:-1])).sum() / 2 if fpr[-1] > 0 else np.nan
+            for fpr, tpr in curves(weights, table.normal, table.defective)
+        ]
+        return np.where(weights @ table.regions > 0, areas, np.nan)
 
     return figure

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from radar_edge.training import train as training
 
 pytestmark = pytest.mark.timeout(900)
 """Trainings, many times slower on a machine with other load."""
+PATIENCE_S = 400
 
 app = typer.Typer()
 benchmark.register(app)
@@ -194,12 +196,19 @@ def test_ablations_are_methods_beside_radar(data: Path, tmp_path: Path) -> None:
     assert rows[3].startswith("| without MRF: fusion by concatenation |")
 
 
+@pytest.fixture(scope="module")
+def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[object]]:
+    """RADAR alone: the document, and the words behind the set's name."""
+    words = ["--out", tmp_path_factory.mktemp("alone"), "--method", "radar", "--quick"]
+    words += ["--config", data.parent / "tiny.yaml", "--json"]
+    return json.loads(call("miiad", "--data", data, *words).stdout.splitlines()[-1]), words
+
+
 def test_other_masks_are_measured_anew_without_a_training(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: tuple[dict[str, Any], list[object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    first, words = alone
     own = write_bench_set(tmp_path / "set")
-    words = ("--out", tmp_path / "out", "--method", "radar", "--quick", "--config", data.parent / "tiny.yaml", "--json")
-    first = json.loads(call("miiad", "--data", own, *words).stdout.splitlines()[-1])
     for path in (own / "test/hole/gt").iterdir():
         write_png(path, np.rot90(square(), 2))
     monkeypatch.setattr(training, "train", None)
@@ -210,33 +219,40 @@ def test_other_masks_are_measured_anew_without_a_training(
     assert again["rows"][0]["aupro_030"] != first["rows"][0]["aupro_030"]
 
 
-def test_another_sets_tables_are_refused(data: Path, tmp_path: Path) -> None:
-    alone = ["--method", "radar", "--quick", "--config", data.parent / "tiny.yaml"]
-    assert call("miiad", "--data", data, "--out", tmp_path / "out", *alone).exit_code == 0
+def test_another_sets_tables_are_refused(alone: tuple[dict[str, Any], list[object]], tmp_path: Path) -> None:
     other = write_bench_set(tmp_path / "other")
     for name in ("rgb", "tir"):
         (other / "test" / "good" / name / "003.png").unlink()
-    result = call("miiad", "--data", other, "--out", tmp_path / "out", *alone)
+    result = call("miiad", "--data", other, *alone[1])
     assert isinstance(result.exception, ConfigError)
     assert "table of another data set" in result.exception.problem
 
 
-def test_quick_says_so_and_asks_less(data: Path, tmp_path: Path) -> None:
-    result = call(*arguments(data, tmp_path, "--quick", "--json"))
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    document = json.loads(result.stdout.splitlines()[-1])
-    assert document["quick"] is True
-    assert document["settings"]["seeds"] == [0]
-    assert {tuple(row["missing_in"]) for row in document["rows"]} == {(), ("test",)}
-    assert "**Quick: 4 steps of RADAR" in (tmp_path / "tables.md").read_text()
-    assert "quick" in result.stderr
-    assert "CPU hours in all" in result.stderr
+@dataclass(frozen=True)
+class Resumed:
+    """A quick benchmark that was killed while the second external detector worked, and its second call."""
+
+    out: Path
+    log_at_the_kill: list[str]
+    trained_at_the_kill: dict[Path, int]
+    again: subprocess.CompletedProcess[str]
+    log: list[str]
+    """What the second call did."""
+
+    @property
+    def trained(self) -> dict[Path, int]:
+        return trained(self.out)
 
 
-def test_a_killed_run_goes_on(data: Path, tmp_path: Path) -> None:
-    """Killed while the second external detector works: what was finished is not done again."""
-    log = tmp_path / "log"
-    words = arguments(data, tmp_path / "out", "--quick")
+def trained(out: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in out.glob("work/runs/*/weights.pt")}
+
+
+@pytest.fixture(scope="module")
+def resumed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Resumed:
+    out = tmp_path_factory.mktemp("resumed") / "out"
+    log = out.parent / "log"
+    words = arguments(data, out, "--quick", "--json")
     program = (
         "import sys; from pathlib import Path; from radar_edge.benchmark import peer_call; "
         f"peer_call.JUDGE = Path({str(FAKE)!r}); from radar_edge.cli.main import app; app(sys.argv[1:])"
@@ -244,20 +260,36 @@ def test_a_killed_run_goes_on(data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, "benchmark", *map(str, words)]
     slow = {**os.environ, "FAKE_JUDGE_LOG": str(log), "FAKE_JUDGE": "wait cutpaste"}
     process = subprocess.Popen(command, env=slow, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and not (log.is_file() and "fit cutpaste" in log.read_text()):
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert log.read_text().splitlines() == ["fit patchcore", "score patchcore"] * 2 + ["fit cutpaste"]
-    runs = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("work/runs/*/weights.pt")}
+    before, runs = log.read_text().splitlines(), trained(out)
     again = subprocess.run(
         command, env={**os.environ, "FAKE_JUDGE_LOG": str(log)}, capture_output=True, text=True, check=False
     )
-    assert again.returncode == 0, again.stderr
-    tail = ["score cutpaste", "fit cutpaste", "score cutpaste"]
-    assert log.read_text().splitlines()[4:] == ["fit cutpaste", *tail]
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("work/runs/*/weights.pt")} == runs
+    return Resumed(out, before, runs, again, log.read_text().splitlines()[len(before) :])
+
+
+def test_quick_says_so_and_asks_less(resumed: Resumed) -> None:
+    assert resumed.again.returncode == 0, resumed.again.stderr
+    document = json.loads(resumed.again.stdout.splitlines()[-1])
+    assert document["quick"] is True
+    assert document["settings"]["seeds"] == [0]
+    assert {tuple(row["missing_in"]) for row in document["rows"]} == {(), ("test",)}
+    assert "**Quick: 4 steps of RADAR" in (resumed.out / "tables.md").read_text()
+    assert "quick" in resumed.again.stderr
+    assert "CPU hours in all" in resumed.again.stderr
+
+
+def test_a_killed_run_goes_on(resumed: Resumed) -> None:
+    """Killed while the second external detector works: what was finished is not done again."""
+    assert resumed.log_at_the_kill == ["fit patchcore", "score patchcore"] * 2 + ["fit cutpaste"]
+    assert resumed.again.returncode == 0, resumed.again.stderr
+    assert resumed.log == ["score cutpaste", "fit cutpaste", "score cutpaste"]
+    assert len(resumed.trained_at_the_kill) == 1
+    assert resumed.trained == resumed.trained_at_the_kill
 
 
 def test_external_detectors_without_their_environment(data: Path, tmp_path: Path) -> None:

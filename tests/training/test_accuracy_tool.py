@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import accuracy
 import numpy as np
 import pytest
 
 from radar_edge.preprocess import write_png
+from radar_edge.training import train as training
 
 ROOT = Path(__file__).parents[2]
 JOBS = ["default", "a11-placeholder"]
@@ -52,14 +57,34 @@ def ran(*arguments: str) -> str:
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
+SMALL = {"size_px": 32, "features": 8, "shared": 8, "batch_size": 4}
+"""What the preset is here, in this process."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_preset() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(training.PRESETS, "quick", SMALL)
+        yield
+
+
+def tool(*command: str) -> str:
+    """tools/accuracy.py in this process, which has PyTorch loaded."""
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
+        patch.setattr(sys, "argv", list(command))
+        accuracy.main()
+    return out.getvalue()
+
+
 @pytest.fixture(scope="module")
-def job(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
+def job(data: Path, small_preset: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
     """The command of a training and what judges with it, run once; and the folder of its documents."""
     work = tmp_path_factory.mktemp("accuracy")
     out = work / "out"
     command = [str(ROOT / "tools/accuracy.py"), "--data", f"noise={data}", "--work", str(work / "w"), "--out", str(out)]
     command += ["--steps", "4", "--configuration", *JOBS]
-    assert len(ran(*command).splitlines()) == len(JOBS)
+    assert len(tool(*command).splitlines()) == len(JOBS)
     return command, out
 
 
@@ -78,7 +103,7 @@ def test_jobs_write_their_documents_once_and_share_a_training(job: tuple[list[st
         assert str(data) not in json.dumps(one)
     alike = [found[name]["subsets"]["rgb_tir"]["image_auroc"] for name in JOBS]
     assert alike[0] == alike[1]
-    assert ran(*command) == ""
+    assert tool(*command) == ""
 
 
 def test_the_recipe_is_held_against_what_knows_nothing(job: tuple[list[str], Path]) -> None:
@@ -106,7 +131,7 @@ def test_an_older_document_is_made_again_without_a_training(job: tuple[list[str]
     made, trained = path.read_text(), run.stat().st_mtime_ns
     old = {key: value for key, value in read(path).items() if key != "schema_version"}
     path.write_text(json.dumps(old))
-    assert ran(*command) == "noise-a11-placeholder-0\n"
+    assert tool(*command) == "noise-a11-placeholder-0\n"
     assert path.read_text() == made
     assert run.stat().st_mtime_ns == trained
 
@@ -146,6 +171,6 @@ def test_figures_over_seeds_stay_where_scores_are_lacking(job: tuple[list[str], 
     elsewhere.mkdir()
     for path in out.iterdir():
         (elsewhere / path.name).write_bytes(path.read_bytes())
-    said = ran(*command, "--work", str(tmp_path / "nothing"), "--out", str(elsewhere))
+    said = tool(*command, "--work", str(tmp_path / "nothing"), "--out", str(elsewhere))
     assert said.startswith("noise-seeds.json stays as it is")
     assert (elsewhere / "noise-seeds.json").read_bytes() == (out / "noise-seeds.json").read_bytes()

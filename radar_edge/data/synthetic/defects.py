@@ -55,6 +55,16 @@ class Defect:
     stain: Stain | None = None
     ink: Map | None = None
 
+    @property
+    def changes_light(self) -> bool:
+        """Whether an RGB picture of it differs from the good one."""
+        return any(one is not None for one in (self.removed, self.crack, self.scratch, self.stain, self.ink))
+
+    @property
+    def changes_heat(self) -> bool:
+        """Whether a thermal picture of it differs from the good one."""
+        return any(one is not None for one in (self.removed, self.extra_w, self.dead, self.void, self.crack))
+
 
 NONE = Defect()
 

@@ -168,7 +168,8 @@ def shoot(job: Job, size_px: int) -> Shot:
 def spoil(specimen: Specimen, defect: Defect, rgb: npt.NDArray[np.float32], tir: npt.NDArray[np.float64]) -> Shot:
     """The specimen with the defect, beside its good pictures; a mask only where the defect is clear enough."""
     size_px = rgb.shape[0]
-    spoilt_rgb, spoilt_tir = rgb_levels(specimen, size_px, defect), thermal_counts(specimen, size_px // 2, defect)
+    spoilt_rgb = rgb_levels(specimen, size_px, defect) if defect.changes_light else rgb
+    spoilt_tir = thermal_counts(specimen, size_px // 2, defect) if defect.changes_heat else tir
     changed = np.abs(spoilt_rgb - rgb).max(axis=2)
     rise_k = np.abs(spoilt_tir - tir) / COUNTS_PER_K
     masks = {
