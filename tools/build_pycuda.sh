@@ -40,7 +40,7 @@ mkdir stub
 cd pycuda-*/
 "$PYTHON" configure.py --cuda-root="$CUDA_ROOT" --no-cuda-enable-curand --cudadrv-lib-dir="$WORK/stub" \
     --cudart-lib-dir="$CUDA_ROOT/lib" >&2
-CFLAGS="-O1 -w" LDFLAGS="-Wl,--no-as-needed" "$PYTHON" -m pip wheel --quiet --no-deps --wheel-dir "$WORK/wheel" . >&2
+CFLAGS="-O0 -g0 -w" LDFLAGS="-Wl,--no-as-needed" "$PYTHON" -m pip wheel --quiet --no-deps --wheel-dir "$WORK/wheel" . >&2
 "$PYTHON" -m pip install --quiet --no-deps --target "$WORK/site" "$WORK"/wheel/*.whl >&2
 # pytools is pycuda's own need; the rest of it is in the environment.
 "$PYTHON" -m pip install --quiet --target "$WORK/site" --upgrade --no-deps pytools siphash24 >&2
