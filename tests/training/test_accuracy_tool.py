@@ -145,14 +145,17 @@ def test_a_kept_training_of_another_configuration_is_refused(job: tuple[list[str
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_kept_training_on_other_images_is_refused(job: tuple[list[str], Path], data: Path, tmp_path: Path) -> None:
+def test_a_kept_training_on_other_images_is_refused(
+    job: tuple[list[str], Path], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = tmp_path / "data"
     shutil.copytree(data, other)
     write_png(other / "train" / "good" / "rgb" / "000.png", np.zeros((64, 64, 3), np.uint8))
     command = [*job[0][:2], f"noise={other}", *job[0][3:], "--out", str(tmp_path / "out")]
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, check=False, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "other good parts" in done.stderr
+    with pytest.raises(SystemExit) as ended:
+        tool(*command)
+    assert ended.value.code == 2
+    assert "other good parts" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
