@@ -60,6 +60,9 @@ def joined(device: str) -> Iterator[None]:
     if not launched or os.environ["WORLD_SIZE"] == "1":
         yield
         return
+    # Its functions take today's process group as their default: imported later, by an optimiser, they would hold ours,
+    # whose threads then outlive it and now and then abort the ending interpreter.
+    import torch.distributed.nn.functional  # noqa: F401
     from torch.distributed.rendezvous import rendezvous  # builds for Jetson come without it
 
     store, place, size = next(rendezvous("env://"))
