@@ -19,9 +19,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -125,10 +124,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def jobs_of(chosen: argparse.Namespace, one: Set) -> list[Job]:
+def jobs_of(chosen: argparse.Namespace, one: Set, dataset: Dataset) -> list[Job]:
+    preset = training.preset_for(chosen.preset, dataset)
+    steps = {} if chosen.steps is None else {"steps": chosen.steps}
+
     def config(seed: int) -> training.TrainConfig:
-        said = {**training.PRESETS[chosen.preset], **({} if chosen.steps is None else {"steps": chosen.steps})}
-        return validate(training.TrainConfig, {**said, "seed": seed}, "the command")
+        return validate(training.TrainConfig, {**preset, **steps, "seed": seed}, "the command")
 
     return [
         Job(one.name, configuration, config(seed), chosen.work, chosen.out, one.equalised_to)
@@ -137,7 +138,7 @@ def jobs_of(chosen: argparse.Namespace, one: Set) -> list[Job]:
     ]
 
 
-def do_all(jobs: Sequence[Job], open_set: Callable[[], Dataset]) -> None:
+def do_all(jobs: Sequence[Job], dataset: Dataset) -> None:
     """Those that are not done yet."""
     threads = torch.get_num_threads()
     for job in jobs:
@@ -145,7 +146,7 @@ def do_all(jobs: Sequence[Job], open_set: Callable[[], Dataset]) -> None:
             print(f"{job.document.stem}", flush=True)
             torch.set_num_threads(threads)
             with progress_bar() as bar:
-                do(job, open_set(), changes(job.configuration), shower(bar))
+                do(job, dataset, changes(job.configuration), shower(bar))
     torch.set_num_threads(threads)
 
 
@@ -153,8 +154,10 @@ def main() -> None:
     chosen = arguments()
     try:
         sets = sets_of(chosen.data, chosen.equalise, chosen.work)
-        for one, jobs in [(one, jobs_of(chosen, one)) for one in sets]:
-            do_all(jobs, partial(opened, one, sets))
+        datasets = [opened(one, sets) for one in sets]
+        planned = [jobs_of(chosen, one, dataset) for one, dataset in zip(sets, datasets, strict=True)]
+        for jobs, dataset in zip(planned, datasets, strict=True):
+            do_all(jobs, dataset)
             sum_up(jobs[0])
     except RadarEdgeError as error:
         print(error, file=sys.stderr)

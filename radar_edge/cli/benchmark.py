@@ -72,6 +72,7 @@ def benchmark(
     """Compare detectors when images are missing. Stopped and called again, it goes on."""
     try:
         from radar_edge.benchmark import run as running
+        from radar_edge.training.train import PRESETS
     except ModuleNotFoundError as error:
         raise MissingPackageError(error.name or "torch", "train", "benchmark") from error
     from radar_edge.benchmark.document import document_of
@@ -80,7 +81,7 @@ def benchmark(
     kind_of(kind)
     names = chosen_methods(method, more, ablations)
     files = weights_of(weights)
-    settings = running.Settings(recipe=read_settings(preset, config, None), peer_steps=peer_steps)
+    settings = running.Settings(recipe=read_settings(PRESETS[preset], config, None), peer_steps=peer_steps)
     if seeds is not None:
         settings = settings.model_copy(update={"seeds": tuple(range(seeds))})
     if quick:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -56,14 +56,17 @@ def train(
     from radar_edge.data.layouts import index
 
     with distributed.joined(device):
-        settings = read_settings(preset, config, seed)
         replacement = read_replacement(origin, replace)
         dataset = index(data)
+        fitting = training.preset_for(preset, dataset)
+        settings = read_settings(fitting, config, seed)
         if not distributed.is_first():
             training.train(dataset, out, settings, resume=resume, device=device, replacement=replacement)
             return
         learning = dataset.modalities if replacement is None else [replacement.new]
         say(f"training on {', '.join(learning)} of {data}: {settings.steps} steps at {settings.size_px} px")
+        if settings.size_px == fitting["size_px"] < training.PRESETS[preset]["size_px"]:
+            say(f"the preset's {training.PRESETS[preset]['size_px']} px would enlarge every image of {data}")
         say_how(device, settings)
         with progress_bar() as bar:
             training.train(
@@ -88,14 +91,14 @@ def say_how(device: str, settings: TrainConfig) -> None:
         say(f"the network computes in {precision.name(device)}: compiled and checked on the CPU, not run on hardware")
 
 
-def read_settings(preset: str, config: Path | None, seed: int | None) -> TrainConfig:
-    """The preset, overridden by the file, overridden by --seed. Raises ConfigError."""
+def read_settings(preset: Mapping[str, Any], config: Path | None, seed: int | None) -> TrainConfig:
+    """The preset's values, overridden by the file, overridden by --seed. Raises ConfigError."""
     from radar_edge.config import load_config, validate
-    from radar_edge.training.train import PRESETS, TrainConfig
+    from radar_edge.training.train import TrainConfig
 
     given = load_config(TrainConfig, config).model_dump(exclude_unset=True) if config else {}
     seeds = {} if seed is None else {"seed": seed}
-    return validate(TrainConfig, {**PRESETS[preset], **given, **seeds}, str(config or f"preset {preset}"))
+    return validate(TrainConfig, {**preset, **given, **seeds}, str(config or "the preset"))
 
 
 def read_replacement(origin: Path | None, replace: list[str] | None) -> Replacement | None:

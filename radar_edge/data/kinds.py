@@ -17,7 +17,7 @@ DECLARED, LEARNED = "was declared", "is what train/good has"
 
 @dataclass(frozen=True)
 class ModalitySpec:
-    """What one modality's images are. Height and width are the first image's: sizes may differ."""
+    """What one modality's images are. Sizes may differ: height and width are those of the largest image looked at."""
 
     channels: int
     bit_depth: int

@@ -288,7 +288,7 @@ def find_spec(layout: Layout, name: str, faults: list[str]) -> ModalitySpec | No
         return None
     kind = kind_of(list(specs.values()), layout.declared.get(name))
     faults += [f"{path.relative_to(layout.root)}: {fault}" for path, s in specs.items() for fault in kind.faults(s)]
-    return next(iter(specs.values()))
+    return max(specs.values(), key=lambda spec: max(spec.height, spec.width))
 
 
 def read_spec(root: Path, path: Path, faults: list[str]) -> ModalitySpec | None:

@@ -35,13 +35,16 @@ from radar_edge.training.replace import Replacement, settle
 from radar_edge.training.step import Data, step_losses
 
 SAVE_EVERY_S = 20.0
+LEAST_SIZE_PX, SIZE_STEP_PX = 32, 16
 
 
 class TrainConfig(Config):
     """One recipe for every data set."""
 
     preset: Literal["quick", "full"] = "quick"
-    size_px: int = Field(default=128, ge=32, multiple_of=16, description="side of the network's square inputs")
+    size_px: int = Field(
+        default=128, ge=LEAST_SIZE_PX, multiple_of=SIZE_STEP_PX, description="side of the network's square inputs"
+    )
     features: int = Field(default=32, ge=8, multiple_of=8, description="channels of the fine features")
     shared: int = Field(default=64, ge=8, description="dimension of the shared space")
     batch_size: int = Field(default=16, ge=2, description="parts a step; train/good must hold as many")
@@ -56,7 +59,7 @@ class TrainConfig(Config):
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {},
+    "quick": {"size_px": 128},
     "full": {
         "preset": "full",
         "size_px": 256,
@@ -66,6 +69,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "ema_decay": 0.995,
     },
 }
+
+
+def preset_for(name: str, dataset: Dataset) -> dict[str, Any]:
+    """What the preset says for these images: the network's side is that of the largest, if the preset's is larger.
+
+    An image made larger has no more to see in it, takes longer, and shows the texture's filters less than they were
+    made for (docs/experiments.md).
+    """
+    largest = max(max(spec.height, spec.width) for spec in dataset.specs.values())
+    whole = max(LEAST_SIZE_PX, -(-largest // SIZE_STEP_PX) * SIZE_STEP_PX)
+    return {**PRESETS[name], "size_px": min(PRESETS[name]["size_px"], whole)}
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,12 @@ def test_a_folder_becomes_samples(tmp_path: Path) -> None:
     assert (part.visible_in, part.masks) == (None, {})
 
 
+def test_the_largest_of_images_that_differ_is_described(tmp_path: Path) -> None:
+    for name, side in (("a", 20), ("b", 48), ("c", 30)):
+        write_png(tmp_path / "train" / "good" / "tir" / f"{name}.png", np.zeros((side // 2, side), np.uint16))
+    assert index(tmp_path).specs == {"tir": ModalitySpec(1, 16, 24, 48)}
+
+
 def test_any_number_of_modalities_rgb_first_and_the_rest_by_name(tmp_path: Path) -> None:
     for name in ("depth", "tir", "rgb", "audio"):
         write_png(tmp_path / "train" / "good" / name / "a.png", tir(0))

@@ -19,13 +19,15 @@ from accuracy_jobs import late_fusion
 from accuracy_seeds import ALONE, LATE, RECIPE, Scores, over_seeds, read_scores, write_scores
 from accuracy_tables import recipe_table, strata_table
 
-from radar_edge.data.layouts import Sample, index
+from radar_edge.data.kinds import ModalitySpec
+from radar_edge.data.layouts import Dataset, Sample, index
 from radar_edge.errors import ConfigError, DatasetError, RunError, UsageError
 from radar_edge.evaluation.evaluate import Judged
 from radar_edge.evaluation.metrics import auroc
 from radar_edge.evaluation.scalars import BACKGROUND, scalars
 from radar_edge.modality import Subset
 from radar_edge.preprocess import read_image, write_png
+from radar_edge.training import train as training
 from radar_edge.training.train import TrainConfig
 
 PARTS = 120
@@ -188,17 +190,30 @@ def test_the_set_that_is_known_to_leak_is_equalised_unasked(tmp_path: Path) -> N
     assert [one.name for one in sets_of(pairs, [], tmp_path)] == ["mvtec_screw", "b"]
 
 
+def pictures(side_px: int) -> Dataset:
+    """A set of one camera whose images are that high, and half as wide."""
+    return Dataset(Path("a"), ("rgb",), {"rgb": ModalitySpec(3, 8, side_px, side_px // 2)}, ())
+
+
+@pytest.mark.parametrize(("largest_px", "side_px"), [(1000, 256), (256, 256), (160, 160), (150, 160), (20, 32)])
+def test_no_preset_enlarges_every_picture(largest_px: int, side_px: int) -> None:
+    preset = training.preset_for("full", pictures(largest_px))
+    assert {**training.PRESETS["full"], "size_px": side_px} == preset
+    assert training.TrainConfig.model_validate(preset).size_px == side_px
+
+
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 1}, {"seed": [-1]}])
 def test_settings_that_no_training_has_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
     said = {"configuration": ["default"], "seed": [0], "steps": None, "work": tmp_path, "preset": "quick"}
     with pytest.raises(ConfigError):
-        jobs_of(Namespace(**{**said, **wrong}, out=tmp_path), Set("a", tmp_path))
+        jobs_of(Namespace(**{**said, **wrong}, out=tmp_path), Set("a", tmp_path), pictures(1000))
 
 
 def test_each_preset_has_its_own_files(tmp_path: Path) -> None:
     said = {"configuration": ["default", "a4-no-dropout"], "seed": [0, 3], "steps": None, "work": tmp_path / "w"}
     quick, full = (
-        jobs_of(Namespace(**said, preset=preset, out=tmp_path), Set("a", tmp_path)) for preset in ("quick", "full")
+        jobs_of(Namespace(**said, preset=preset, out=tmp_path), Set("a", tmp_path), pictures(1000))
+        for preset in ("quick", "full")
     )
     assert [job.document.name for job in quick][:2] == ["a-default-0.json", "a-a4-no-dropout-0.json"]
     assert [job.document.name for job in full][2:] == ["a-default-full-3.json", "a-a4-no-dropout-full-3.json"]
@@ -212,7 +227,7 @@ def test_each_preset_has_its_own_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", '{"schema_version": 2, "se', "[]"])
 def test_a_document_cut_short_is_named(tmp_path: Path, text: str) -> None:
     said = {"configuration": ["default"], "seed": [0], "steps": None, "work": tmp_path, "preset": "quick"}
-    (job,) = jobs_of(Namespace(**said, out=tmp_path), Set("a", tmp_path))
+    (job,) = jobs_of(Namespace(**said, out=tmp_path), Set("a", tmp_path), pictures(1000))
     job.document.write_text(text)
     with pytest.raises(RunError, match="a-default-0"):
         assert job.is_done

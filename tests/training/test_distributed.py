@@ -229,6 +229,7 @@ def test_two_processes_train_what_one_does(data: Path, settings: Path, pair: Pat
 
 SLOWLY = """
 import os
+import sys
 import time
 from radar_edge.cli.main import main
 from radar_edge.training import step, train as training
@@ -238,7 +239,7 @@ def slow(*batch):
     time.sleep(0.05)
     return plain(*batch)
 step.batch_indices = slow
-print(os.environ["RANK"], os.getpid(), flush=True)
+os.write(sys.stdout.fileno(), f"{os.environ['RANK']} {os.getpid()}\n".encode())
 main()
 """
 
