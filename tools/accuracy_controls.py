@@ -6,13 +6,14 @@ And what only it is asked: parts that lost a camera, and which modality the fusi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from accuracy_judging import STRATA, AllJudged, Verdicts, calibrations_of, judged_in_the_dark
 
 from radar_edge.evaluation.contribution import contribution_of, detected_alone
-from radar_edge.evaluation.evaluate import Judged, Progress, judge
+from radar_edge.evaluation.evaluate import Judged, Progress, judge, sees
 from radar_edge.evaluation.measure import asked_of
 from radar_edge.evaluation.measure import separation as separation_of
 from radar_edge.evaluation.missing import judge_filled, protocol
@@ -81,7 +82,11 @@ def of_stratum(
 def missing_of(
     verdicts: Verdicts, runners: Mapping[Subset, Runner], untrained: AllJudged, progress: Progress
 ) -> dict[str, Any] | None:
-    """The missing-modality protocol, with the untrained network's calibrated figure in each row; None with one."""
+    """The missing-modality protocol; None with one modality.
+
+    In each row two figures more: `untrained`, that network's calibrated one, and `perfect`, of a detector that misses
+    nothing that the modalities left can show.
+    """
     whole, preprocess = verdicts.complete, verdicts.run.preprocess
     if len(whole) == 1:
         return None
@@ -92,9 +97,18 @@ def missing_of(
     held_out = judge(runners, [p.sample for p in verdicts.held_out[whole]], preprocess, progress, stage)
     # Only its calibrated figure is read: its own placeholders would cost two judgements a part for nobody's question.
     control = protocol(untrained, filled, calibrations_of(held_out))
-    for row, first in zip(found["rows"], control["rows"], strict=True):
-        row["untrained"] = first["calibrated"]
+    most = protocol(perfect(verdicts.tested), filled, verdicts.calibrations)
+    for row, first, best in zip(found["rows"], control["rows"], most["rows"], strict=True):
+        row |= {"untrained": first["calibrated"], "perfect": best["raw"]}
     return found
+
+
+def perfect(judged: AllJudged) -> AllJudged:
+    """Every defect that a Subset sees has the score 1, all other parts 0."""
+    return {
+        subset: [replace(p, score=float(not p.sample.is_good and sees(subset, p.sample))) for p in parts]
+        for subset, parts in judged.items()
+    }
 
 
 def listening(verdicts: Verdicts, untrained: AllJudged) -> dict[str, Any] | None:

@@ -109,15 +109,22 @@ def spread(found: list[float]) -> str:
 
 
 def missing_table(results: Results) -> list[str]:
-    what = ("calibrated", "raw", "placeholder", "calibrated less placeholder [95 %]", "untrained, calibrated")
+    what = (
+        "calibrated",
+        "raw",
+        "placeholder",
+        "calibrated less placeholder [95 %]",
+        "untrained",
+        "no visible defect missed",
+    )
     lines = table("set", "preset", "what is lost", "seeds", *what)
     for name, preset, documents in results.recipes():
         for lost, rows in missing_rows(documents):
             figures = [number(rows, way) for way in ("calibrated", "raw", "placeholder")]
             gains = [one["gain"] for one in rows]
             gain = signed(mean(gains), rows[0]["gain_ci"] if len(rows) == 1 else None) + spread(gains)
-            cells = [name, preset, LOST.get(lost, lost), str(len(rows)), *figures, gain, number(rows, "untrained")]
-            lines.append(row(*cells))
+            others = [number(rows, way) for way in ("untrained", "perfect")]
+            lines.append(row(name, preset, LOST.get(lost, lost), str(len(rows)), *figures, gain, *others))
     return lines
 
 

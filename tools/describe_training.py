@@ -21,7 +21,8 @@ def presets() -> str:
     """Each preset's value of every key that differs in one of them."""
     configs = {name: TrainConfig.model_validate(given) for name, given in PRESETS.items()}
     keys = sorted({key for given in PRESETS.values() for key in given} - {"preset"})
-    lines = [f"| key | {' | '.join(configs)} |", f"| --- |{' --- |' * len(configs)}"]
+    lines = ["`size_px` is less where every image of train/good is smaller: a preset enlarges nothing.\n"]
+    lines += [f"| key | {' | '.join(configs)} |", f"| --- |{' --- |' * len(configs)}"]
     lines += [f"| `{key}` | {' | '.join(str(getattr(one, key)) for one in configs.values())} |" for key in keys]
     return "\n".join(lines) + "\n"
 

@@ -88,16 +88,28 @@ def without_maa() -> Iterator[None]:
 
 
 @contextmanager
+def weighed(texture_weight: float) -> Iterator[None]:
+    """Whatever the run says, the texture counts `texture_weight`."""
+    plain = radar.both_maps
+
+    def both_maps(logit: Tensor, unusual: Tensor, _: float) -> Tensor:
+        return plain(logit, unusual, texture_weight)
+
+    with substituted(radar, both_maps=both_maps):
+        yield
+
+
+@contextmanager
 def without_texture() -> Iterator[None]:
     """T0: the learned map alone."""
-    with substituted(radar, TEXTURE_WEIGHT=0.0):
+    with weighed(0.0):
         yield
 
 
 @contextmanager
 def texture_alone() -> Iterator[None]:
     """T1: the texture statistics alone; the learned map counts a hundred-thousandth."""
-    with substituted(radar, TEXTURE_WEIGHT=1e5):
+    with weighed(1e5):
         yield
 
 

@@ -2,7 +2,7 @@
 
     x_i -> Backbone_i -> evidence_i, deep_i -> MAA: z_i -> f_i = join(evidence_i, z_i)
     F = MRF(f, m); logit = head(F) + sum_{i<j} m_i m_j d_ij(z_i, z_j)
-    map = logit + TEXTURE_WEIGHT * sum_i m_i t_i(x_i) / sum_i m_i
+    map = logit + texture_weight * sum_i m_i t_i(x_i) / sum_i m_i
 
 d_ij is the cross-modal discrepancy: where two present modalities do not predict each other, something is wrong. t_i is
 the texture's distance to good parts.
@@ -26,9 +26,6 @@ from radar_edge.models.mrf import Fusion
 from radar_edge.models.texture import Texture, smooth
 
 MAP_STRIDE = 4
-TEXTURE_WEIGHT = 1.0
-"""Logits for each unit of distance. Chosen on the validation defects of three sets (docs/experiments.md)."""
-
 
 # fmt: off
 RESERVED = frozenset({
@@ -51,6 +48,7 @@ class RadarConfig(BaseModel):
     width: int = Field(ge=32, multiple_of=16)
     features: int = Field(default=32, ge=8, multiple_of=8, description="channels of the fine features")
     shared: int = Field(default=64, ge=8, description="dimension of the shared space")
+    texture_weight: float = Field(default=1.0, ge=0, description="logits for each unit of the texture's distance")
 
 
 class RadarOutput(NamedTuple):
@@ -138,7 +136,7 @@ class Radar(nn.Module):
         encoded = self.encode(inputs)
         logit, alpha = self.fuse(encoded, self.rebuilt(encoded), mask)
         unusual = self.unusual_texture(inputs, mask)
-        return RadarOutput(upsample(smooth(logit, 3) + TEXTURE_WEIGHT * unusual), alpha)
+        return RadarOutput(upsample(both_maps(logit, unusual, self.config.texture_weight)), alpha)
 
     def unusual_texture(self, inputs: Mapping[str, Tensor], mask: Tensor) -> Tensor:
         """`[N, 1, H/4, W/4]`: how much further from good parts than they reach, mean of the present modalities."""
@@ -160,6 +158,11 @@ def check_names(modalities: tuple[str, ...]) -> None:
             found=", ".join(taken),
             next_step="name its folders otherwise",
         )
+
+
+def both_maps(logit: Tensor, unusual: Tensor, texture_weight: float) -> Tensor:
+    """What was learned of anomalies, and how unusual the texture is, `[N, 1, H/4, W/4]` each, in one map of logits."""
+    return smooth(logit, 3) + texture_weight * unusual
 
 
 def upsample(logit: Tensor) -> Tensor:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 FUSION = ("fusion", "join", "discrepancy")
 """Parts of the MRF that a modality owns: the first component of their parameters' names."""
-SHAPE = ("size_px", "features", "shared")
+SHAPE = ("size_px", "features", "shared", "texture_weight")
+"""What a network is, beside its images: kept engines are the run's only if all of it is the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ class Replacement:
                 next_step="see own-data: the folders of train/good are the modalities, dataset.yaml sets their order",
             )
         shape = self.run.model.config
-        trained = {"size_px": shape.width, "features": shape.features, "shared": shape.shared}
+        trained = {"size_px": shape.width, **shape.model_dump(include={*SHAPE})}
         if any(getattr(config, key) != trained[key] for key in SHAPE):
             raise UsageError(
                 f"a network of another shape cannot keep what {self.run.folder} learned",

@@ -53,6 +53,7 @@ class TrainConfig(Config):
     learning_rate: float = Field(default=2e-3, gt=0, description="of AdamW, after the warm-up; a cosine to a hundredth")
     weight_decay: float = Field(default=1e-4, ge=0)
     warm_up_steps: int = Field(default=30, ge=0)
+    texture_weight: float = Field(default=1.0, ge=0, description="of the texture's distance beside the learned logits")
     usual_rate: float = Field(default=0.04, gt=0, le=1, description="how fast the statistics of good features follow")
     ema_decay: float = Field(default=0.98, ge=0, lt=1, description="of the averaged weights, which are what is kept")
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="the same seed and data give the same run")
@@ -67,6 +68,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch_size": 8,
         "warm_up_steps": 100,
         "ema_decay": 0.995,
+        "texture_weight": 0.75,
     },
 }
 
@@ -213,6 +215,7 @@ def model_config(config: TrainConfig, preprocess: Preprocess) -> RadarConfig:
         width=config.size_px,
         features=config.features,
         shared=config.shared,
+        texture_weight=config.texture_weight,
     )
 
 

@@ -166,10 +166,10 @@ def test_without_dropout_only_the_whole_set_is_trained() -> None:
 
 
 def test_a_substitution_ends_also_with_an_error() -> None:
-    before = radar.TEXTURE_WEIGHT
-    with pytest.raises(KeyError), substituted(radar, TEXTURE_WEIGHT=-1.0):
+    before = radar.both_maps
+    with pytest.raises(KeyError), substituted(radar, both_maps=None):
         raise KeyError
-    assert before == radar.TEXTURE_WEIGHT
+    assert before is radar.both_maps
 
 
 def cell(method: str, seed: int, auroc: float, drawn: list[float | None], job: str) -> Cell:

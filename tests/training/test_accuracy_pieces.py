@@ -12,6 +12,7 @@ import pytest
 from accuracy import Set, jobs_of, sets_of
 from accuracy_bars import BARS, Bar, Found, bars_table
 from accuracy_comparisons import ablation_table, one_or_many_table
+from accuracy_controls import perfect
 from accuracy_documents import Results, best_line, read
 from accuracy_equalised import LEVEL, equalised, write_equalised
 from accuracy_job import Job
@@ -188,6 +189,18 @@ def test_the_set_that_is_known_to_leak_is_equalised_unasked(tmp_path: Path) -> N
     pairs = ["mvtec_screw=/x", "b=/y"]
     assert [one.name for one in sets_of(pairs, None, tmp_path)] == ["mvtec_screw", "mvtec_screw_equalised", "b"]
     assert [one.name for one in sets_of(pairs, [], tmp_path)] == ["mvtec_screw", "b"]
+
+
+def test_a_perfect_detector_sees_no_more_than_its_cameras_show() -> None:
+    def part(cls: str, visible_in: Subset | None) -> Judged:
+        sample = Sample("test", cls, "a", {}, visible_in=visible_in)
+        return Judged(sample, 0.5, np.zeros((0, 0), np.float32), None)
+
+    rgb, both = Subset(("rgb",)), Subset(("rgb", "tir"))
+    parts = [part("good", None), part("hole", rgb), part("void", Subset(("tir",))), part("dent", None)]
+    found = perfect({rgb: parts, both: parts})
+    assert [p.score for p in found[rgb]] == [0, 1, 0, 1]
+    assert [p.score for p in found[both]] == [0, 1, 1, 1]
 
 
 def pictures(side_px: int) -> Dataset:

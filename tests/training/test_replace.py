@@ -240,8 +240,8 @@ def test_what_cannot_be_replaced_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("change", [{"size_px": 48}, {"features": 16}, {"shared": 16}])
-def test_another_shape_is_refused(change: dict[str, int], place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [{"size_px": 48}, {"features": 16}, {"shared": 16}, {"texture_weight": 0.5}])
+def test_another_shape_is_refused(change: dict[str, float], place: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="size_px 32, features 8, shared 8"):
         train(
             index(place / "new"),
