@@ -1,7 +1,7 @@
 """Texture statistics of one modality: how unusual its fine structure is, place by place. Nothing here is trained.
 
     x                    [N, C, H, W]
-    energy               [N, D, H/4, W/4]   |filter responses| at several scales, log, minus the image's own mean
+    energy               [N, D, H/4, W/4]   |filter responses| at LEVELS scales, log, minus the image's own mean
     distance             [N, 1, H/4, W/4]   Mahalanobis distance to good parts at that place, smoothed
     forward(x)           (distance - what good parts reach) / how far good parts differ at a place, within +-LIMIT
 
@@ -21,9 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FILTERS, SIDE = 8, 5
-COARSEST_PX = 16
-"""Every scale halves the image; the last has this side or more, so it sees the same share of a part at any size."""
+LEVELS, FILTERS, SIDE = 4, 8, 5
 ENERGY_FLOOR = 0.05
 """Of log(energy + floor), in standard deviations of the training pixels: weaker structure is noise."""
 SHRINKAGE = 0.1
@@ -47,13 +45,12 @@ class Texture(nn.Module):
 
     def __init__(self, channels: int, grid: tuple[int, int]) -> None:
         super().__init__()
-        self.levels = (min(grid) * 4 // COARSEST_PX).bit_length()
-        features = self.levels * FILTERS
+        features = LEVELS * FILTERS
         self.mean: Tensor
         self.whiten: Tensor
         self.centre: Tensor
         self.spread: Tensor
-        for level in range(self.levels):
+        for level in range(LEVELS):
             self.register_buffer(f"filters_{level}", torch.zeros(FILTERS, channels, SIDE, SIDE))
         self.register_buffer("mean", torch.zeros(1, features, *grid))
         self.register_buffer("whiten", torch.eye(features))
@@ -68,10 +65,10 @@ class Texture(nn.Module):
         return ((distance - self.centre) / self.spread).clamp(-LIMIT, LIMIT)
 
     def energy(self, x: Tensor) -> Tensor:
-        """`[N, levels * FILTERS, H/4, W/4]`."""
+        """`[N, LEVELS * FILTERS, H/4, W/4]`."""
         height, width = x.shape[2] // 4, x.shape[3] // 4
         bands = []
-        for level in range(self.levels):
+        for level in range(LEVELS):
             response = F.conv2d(margin(x), self.filters(level)).abs()
             if level < 2:
                 response = F.avg_pool2d(response, 4 // 2**level)
@@ -92,7 +89,7 @@ class Texture(nn.Module):
         """Set everything from good parts `[N, C, H, W]`; of more than MOST_PARTS an even choice. Deterministic."""
         good = good[:: -(-len(good) // MOST_PARTS)]
         scaled = good
-        for level in range(self.levels):
+        for level in range(LEVELS):
             self.filters(level).copy_(principal_filters(scaled))
             scaled = F.avg_pool2d(scaled, 2)
         residual = torch.cat([self.energy(part) for part in torch.split(good, CHUNK)])

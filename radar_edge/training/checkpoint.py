@@ -24,7 +24,7 @@ from radar_edge.errors import RunError
 from radar_edge.models.radar import Radar, RadarConfig
 from radar_edge.preprocess import Preprocess
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 3
 DOCUMENT, WEIGHTS, STATE = "run.json", "weights.pt", "state.pt"
 T = TypeVar("T")
 

@@ -98,7 +98,7 @@ def write_run(
     model = Radar(config)
     for texture in model.texture.values():
         # Filters unlike each other, as those of good parts are, and a distance that says nothing.
-        for level in range(texture.levels):
+        for level in range(4):
             texture.filters(level).normal_()
         texture.whiten.zero_()
     change(model)
