@@ -153,17 +153,22 @@ def add_anomaly(image: Array, other: Array, region: Array, rng: Rng) -> tuple[Ar
     return changed, np.asarray((change > VISIBLE) & (region > 0.1))
 
 
-def corrupt(images: Mapping[str, Array], rng: Rng) -> tuple[dict[str, Array], dict[str, Flags]]:
+def corrupt(
+    images: Mapping[str, Array], rng: Rng, present: Flags | None = None
+) -> tuple[dict[str, Array], dict[str, Flags]]:
     """Anomalies on a batch of good parts: `[N, C, H, W]` a modality -> changed images, masks `[N, H, W]`.
 
     CLEAN_SHARE of the parts stay good. A changed part gets one to MOST_REGIONS anomalies; 70 % lie in one modality
-    alone, 20 % at the same place in all, 10 % at different places.
+    alone, 20 % at the same place in all, 10 % at different places. `present` `[N, M]`, in the order of `images`: what
+    a part lacks is neither changed nor taken from it. Every part has one at least; None: every part has all.
     """
-    names = list(images)
     changed = {name: batch.copy() for name, batch in images.items()}
     masks = {name: np.zeros((len(batch), *batch.shape[2:]), bool) for name, batch in images.items()}
-    count, _, height, width = images[names[0]].shape
+    count, _, height, width = next(iter(images.values())).shape
+    there = np.ones((count, len(images)), bool) if present is None else present
+    donors = {name: np.flatnonzero(there[:, i]) for i, name in enumerate(images)}
     for n in range(count):
+        names = [name for name, has in zip(images, there[n], strict=True) if has]
         if rng.random() < CLEAN_SHARE:
             continue
         for _region in range(int(rng.integers(1, MOST_REGIONS + 1))):
@@ -172,7 +177,7 @@ def corrupt(images: Mapping[str, Array], rng: Rng) -> tuple[dict[str, Array], di
             shared = random_region(height, width, rng) if draw < 0.9 else None
             for name in hit:
                 region = shared if shared is not None else random_region(height, width, rng)
-                other = images[name][int(rng.integers(0, count))]
+                other = images[name][donors[name][int(rng.integers(0, len(donors[name])))]]
                 changed[name][n], mask = add_anomaly(changed[name][n], other, region, rng)
                 masks[name][n] |= mask
     return changed, masks

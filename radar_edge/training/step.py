@@ -43,8 +43,9 @@ def step_losses(model: Radar, data: Data, config: TrainConfig, step: int, stage:
     picked = batch_indices(len(data.presence), config, step)
     presence = data.presence[picked]
     good = {name: nuisance(batch[picked.numpy()], rng) for name, batch in data.inputs.items()}
-    changed, marked = corrupt(good, rng)
-    useful = torch.from_numpy(fade(changed, marked, presence.numpy() > 0, rng))
+    there = presence.numpy() > 0
+    changed, marked = corrupt(good, rng, there)
+    useful = torch.from_numpy(fade(changed, marked, there, rng))
     present = {name: useful[:, i].to(device) for i, name in enumerate(model.modalities)}
     clean = {name: torch.from_numpy(batch).to(device) for name, batch in good.items()}
     masks = {name: torch.from_numpy(mask).to(device) & present[name][:, None, None] for name, mask in marked.items()}

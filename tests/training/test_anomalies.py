@@ -64,6 +64,22 @@ def test_equal_seeds_give_equal_anomalies() -> None:
     assert not np.array_equal(first[0]["rgb"], other[0]["rgb"])
 
 
+def test_what_a_part_lacks_is_neither_changed_nor_taken() -> None:
+    images = batch(count=40)
+    present = np.ones((40, 2), bool)
+    present[::2, 1] = False
+    images["tir"][::2] = 1000.0
+    changed, masks = corrupt(images, np.random.default_rng(1), present)
+    assert np.array_equal(changed["tir"][::2], images["tir"][::2])
+    assert not masks["tir"][::2].any()
+    assert masks["tir"][1::2].any()
+    assert np.abs(changed["tir"][1::2]).max() < 100
+    assert masks["rgb"][::2].any()
+    whole = [corrupt(batch(), np.random.default_rng(1), *more) for more in ((), (np.ones((12, 2), bool),))]
+    for one, other in zip(*whole, strict=True):
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
 def test_good_parts_keep_their_content_under_nuisances() -> None:
     images = batch()["rgb"].cumsum(2).cumsum(3) / 40  # smooth, so that a shift of 2 px changes little
     disturbed = nuisance(images, np.random.default_rng(0))

@@ -13,7 +13,6 @@ from radar_edge.data.dataset import hold_out
 from radar_edge.data.layouts import index
 from radar_edge.errors import DatasetError
 from radar_edge.models.radar import Radar, RadarConfig
-from radar_edge.training import step
 from radar_edge.training import train as training
 from radar_edge.training.checkpoint import load_run
 from radar_edge.training.step import Data, step_losses
@@ -57,24 +56,7 @@ def learned(model: Radar, *names: str) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.fixture
-def no_donors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A synthetic anomaly may take its texture from any part of the batch: here only what is drawn otherwise."""
-
-    def corrupt(images: dict[str, np.ndarray], rng: np.random.Generator) -> tuple[dict, dict]:
-        masks = {name: np.zeros((len(batch), 32, 32), bool) for name, batch in images.items()}
-        changed = {name: batch.copy() for name, batch in images.items()}
-        for name in images:
-            for n in range(0, 6, 2):
-                changed[name][n, :, 8:16, 8:16] += 2
-                masks[name][n, 8:16, 8:16] = True
-        return changed, masks
-
-    monkeypatch.setattr(step, "corrupt", corrupt)
-
-
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.usefixtures("no_donors")
 def test_what_stands_in_the_place_of_an_absent_picture_changes_nothing(stage: int) -> None:
     lacking = {"tir": (0, 3, 4), "rgb": (1,)}
     models = {fill: network() for fill in (0.0, 50.0)}
@@ -87,7 +69,6 @@ def test_what_stands_in_the_place_of_an_absent_picture_changes_nothing(stage: in
     assert [name for name in states[0] if not torch.equal(states[0][name], states[1][name])] == []
 
 
-@pytest.mark.usefixtures("no_donors")
 def test_statistics_of_batches_are_those_of_the_parts_that_have_the_modality() -> None:
     few, none = network(), network()
     one_step(few, parts({"tir": (0, 3, 4)}), 2)
