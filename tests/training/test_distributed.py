@@ -239,7 +239,7 @@ def slow(*batch):
     time.sleep(0.05)
     return plain(*batch)
 step.batch_indices = slow
-os.write(sys.stdout.fileno(), f"{os.environ['RANK']} {os.getpid()}\n".encode())
+os.write(sys.stdout.fileno(), f"{os.environ['RANK']} {os.getpid()}\\n".encode())
 main()
 """
 
