@@ -100,7 +100,8 @@ def subsets() -> str:
             box(750, y, 120, 40, "tir branch", "tir", faint=not tir),
             box(880, y, 120, 40, "fusion", "out", faint=not (rgb and tir)),
         ]
-    parts.append(text(620, 252, "Faint: cut out of the graph. Not masked: not there, weights included.", size=12))
+    words = "Faint: cut out of the graph. Not masked: not there, weights included."
+    parts.append(text(1000, 252, words, anchor="end", size=12))
     return picture(1030, 270, "Subset engines", parts)
 
 
