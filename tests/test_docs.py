@@ -106,6 +106,15 @@ def test_the_table_of_engines_is_that_of_the_results() -> None:
     assert made in (ROOT / "docs/engines.md").read_text()
 
 
+def test_calibration_records_are_those_of_the_measured_engines() -> None:
+    """One a subset of each measured training, and none of a training before it."""
+    lines = (ROOT / "docs/results/engines.jsonl").read_text().splitlines()
+    measured = {(slug, one["weights_sha256"]) for one in map(json.loads, lines) for slug in one["specialised"]}
+    records = [json.loads(path.read_text()) for path in sorted((ROOT / "calibration").glob("*.json"))]
+    assert {(record["subset"], record["weights_sha256"]) for record in records} == measured
+    assert len(records) == len(measured)
+
+
 def test_the_tables_of_benchmarks_are_those_of_the_documents() -> None:
     made = printed("tools/accuracy_results.py", "docs/results/accuracy")
     assert made.count("|") > 50

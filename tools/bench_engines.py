@@ -4,7 +4,11 @@
 
 specialised  largest difference of each specialised graph to the masked one, on held-out parts; bytes of weights that
              belong to an absent modality
-cost         MACs, and latency at one thread in interleaved runs, as shares of the engine of all modalities
+cost         MACs, the texture's share of them, and latency at one thread in interleaved runs, as shares of the engine
+             of all modalities
+gates        what FP16 and INT8 engines lost on held-out good parts and corrupted copies of them
+rounding     layers in INT8, those that went back to FP16 and why, what the texture statistics are computed in, and the
+             largest share of a tensor's held-out values that lies beyond its range
 precision    image AUROC and AUPRO that FP16 and INT8 engines lose on the test parts, with paired 95 % intervals
 parity       largest score difference of PyTorch, the exported graph with its mask, and the bundle, on every test part;
              decisions that differ although the score is further than 1e-4 from the threshold
@@ -21,6 +25,7 @@ import json
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,8 +40,10 @@ from radar_edge.data.layouts import Sample
 from radar_edge.evaluation.compare import compare
 from radar_edge.evaluation.evaluate import Judged, judge
 from radar_edge.export.build import Result, build_bundle, open_workshop
+from radar_edge.export.calibrate import CalibrationRecord
 from radar_edge.export.engine_build import PlanOptions, build_plan, load
-from radar_edge.export.graph import output_names
+from radar_edge.export.graph import WEIGHTED, node_macs, output_names, static_shapes
+from radar_edge.export.layers import count, layer_facts, plain
 from radar_edge.export.onnx_export import MASK
 from radar_edge.export.preflight import FLAVOUR, compiler
 from radar_edge.export.specialize import foreign_weights
@@ -54,6 +61,8 @@ LOSSES = {"fp16": (0.001, 0.001), "int8": (0.005, 0.01)}
 """Of image AUROC and AUPRO."""
 SECONDS = 300
 ROUNDS = 200
+TEXTURE = "texture."
+"""How the layers of the texture statistics are named: camera filters, a covariance. No INT8 reaches them."""
 
 
 def main() -> None:
@@ -65,12 +74,16 @@ def main() -> None:
     seconds = time.monotonic() - begun
     found: dict[str, Any] = {
         "set": arguments.data.name,
+        "weights_sha256": shop.run.weights_sha256,
         "modalities": list(shop.run.modalities),
         "input_px": shop.run.model.config.height,
+        "target_frr": arguments.target_frr,
         "seconds": round(seconds, 1),
         "refused": [f"{one.subset} {one.precision}" for one in result.bundle.manifest.refused],
         "specialised": specialised(shop),
         "cost": cost(result.bundle),
+        "gates": gates(result.bundle),
+        "rounding": rounding(result.bundle),
         **on_test_parts(shop, result.bundle),
         "compiled": compiled(result.bundle),
     }
@@ -153,12 +166,52 @@ def cost(bundle: Bundle) -> dict[str, Any]:
     return {
         f"{row['subset']}_{row['precision']}": {
             "mac_share": round(case.macs / whole, 4),
+            "texture_mac_share": round(texture_macs(case.model) / case.macs, 4),
             "latency_share": None if row["of_all_modalities"] is None else round(row["of_all_modalities"], 4),
             "p50_ms": round(row["latency_ms"]["p50"], 2),
             "p99_ms": round(row["latency_ms"]["p99"], 2),
         }
         for case, row in zip(cases, rows, strict=True)
     }
+
+
+def texture_macs(file: Path) -> int:
+    model = onnx.load(file)
+    shapes = static_shapes(model)
+    weighted = [node for node in model.graph.node if node.op_type in WEIGHTED]
+    return sum(node_macs(node, shapes) for node in weighted if plain(node.input[1]).startswith(TEXTURE))
+
+
+def gates(bundle: Bundle) -> dict[str, Any]:
+    return {
+        f"{engine.subset}_{engine.precision}": {
+            "images": gate.images,
+            "auroc_loss": round(gate.auroc_fp32 - gate.auroc, 5),
+            "aupro_loss": round(gate.aupro_fp32 - gate.aupro, 5),
+            "map_correlation": round(gate.map_correlation, 5),
+            "flipped": round(gate.flipped, 5),
+        }
+        for engine in bundle.manifest.engines
+        if (gate := engine.gate) is not None
+    }
+
+
+def rounding(bundle: Bundle) -> dict[str, Any]:
+    rows = {}
+    for engine in bundle.manifest.engines:
+        if engine.rounding is None:
+            continue
+        facts = layer_facts(onnx.load(bundle.path(engine.file)))
+        ranges = CalibrationRecord.model_validate_json(bundle.path(engine.rounding.ranges).read_bytes())
+        kept = Counter(layer.reason for layer in engine.rounding.kept)
+        rows[engine.subset] = {
+            "int8": engine.rounding.layers,
+            "few_channels": kept["few channels"],
+            "by_gate": kept["gate"],
+            "saturated": max(tensor.saturated for tensor in ranges.tensors.values()),
+            "texture": dict(count([fact for fact in facts if fact.name.startswith(TEXTURE)])),
+        }
+    return rows
 
 
 def on_test_parts(shop: Workshop, bundle: Bundle) -> dict[str, Any]:
@@ -245,6 +298,9 @@ def faults(found: Mapping[str, Any]) -> list[str]:
     for slug, one in found["parity"].items():
         if one["max_score"] > SCORE_LIMIT or one["decided_differently"]:
             wrong.append(f"{slug}: the engine is not the network")
+    wrong += [
+        f"{slug}: INT8 reaches the texture" for slug, row in found["rounding"].items() if "int8" in row["texture"]
+    ]
     wrong += [f"{name} is another plan the second time" for name, r in found["compiled"].items() if not r["same_twice"]]
     wrong += [f"{name} did not ship" for name in found["refused"]]
     if found["seconds"] > SECONDS:
