@@ -328,7 +328,7 @@ def load_state(folder: Path, state: State, fingerprint: str) -> None:
     if saved.get("fingerprint") != fingerprint:
         raise RunError(
             f"{folder} was begun with other data or another configuration",
-            next_step="resume with the same --data, --config, --seed and --from, or start in another folder",
+            next_step="resume with the same --data, --preset, --config, --seed and --from, or start in another folder",
         )
     state.model.load_state_dict(saved["model"])
     state.average.load_state_dict(saved["average"])
