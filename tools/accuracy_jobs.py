@@ -53,8 +53,10 @@ def fit(dataset: Dataset, folder: Path, config: training.TrainConfig, progress: 
 
         training.train(dataset, folder, config, resume=(folder / STATE).is_file(), report=report)
     run = load_run(folder)
-    said, wanted = run.document["config"], config.model_dump(mode="json")
-    other = {key: said[key] for key in wanted.keys() & said.keys() if said[key] != wanted[key]}
+    # What a training of before has no key for, it did as the default does now.
+    said = {**training.TrainConfig().model_dump(mode="json"), **run.document["config"]}
+    wanted = config.model_dump(mode="json")
+    other = {key: said[key] for key in wanted if said[key] != wanted[key]}
     if other:
         raise UsageError(
             f"{folder} holds a training with another configuration",

@@ -17,11 +17,17 @@ def page() -> str:
     )
 
 
+SIZES = """\
+`train` takes a smaller `size_px` where images are smaller: the longer side of the largest of train/good, rounded up to
+a multiple of 16, 32 at least. Of each modality at most 15 images are looked at, spread evenly.
+"""
+
+
 def presets() -> str:
     """Each preset's value of every key that differs in one of them."""
     configs = {name: TrainConfig.model_validate(given) for name, given in PRESETS.items()}
     keys = sorted({key for given in PRESETS.values() for key in given} - {"preset"})
-    lines = ["`size_px` is less where every image of train/good is smaller: a preset enlarges nothing.\n"]
+    lines = [SIZES]
     lines += [f"| key | {' | '.join(configs)} |", f"| --- |{' --- |' * len(configs)}"]
     lines += [f"| `{key}` | {' | '.join(str(getattr(one, key)) for one in configs.values())} |" for key in keys]
     return "\n".join(lines) + "\n"

@@ -52,7 +52,10 @@ def benchmark(
     more: Annotated[
         list[str] | None, typer.Option("--with", help="Also this one: draem or efficientad (hours without a GPU).")
     ] = None,
-    preset: Annotated[Literal["quick", "full"], typer.Option(help="RADAR's recipe, as in train.")] = "quick",
+    preset: Annotated[
+        Literal["quick", "full"],
+        typer.Option(help="RADAR's recipe, as in train; at its size_px, whatever the images' size."),
+    ] = "quick",
     config: Annotated[
         Path | None, typer.Option(help="YAML that overrides the preset; its size_px is every method's.")
     ] = None,

@@ -66,7 +66,9 @@ def train(
         learning = dataset.modalities if replacement is None else [replacement.new]
         say(f"training on {', '.join(learning)} of {data}: {settings.steps} steps at {settings.size_px} px")
         if settings.size_px == fitting["size_px"] < training.PRESETS[preset]["size_px"]:
-            say(f"the preset's {training.PRESETS[preset]['size_px']} px would enlarge every image of {data}")
+            say(
+                f"not the preset's {training.PRESETS[preset]['size_px']} px: the images that were looked at are smaller"
+            )
         say_how(device, settings)
         with progress_bar() as bar:
             training.train(
@@ -98,7 +100,7 @@ def read_settings(preset: Mapping[str, Any], config: Path | None, seed: int | No
 
     given = load_config(TrainConfig, config).model_dump(exclude_unset=True) if config else {}
     seeds = {} if seed is None else {"seed": seed}
-    return validate(TrainConfig, {**preset, **given, **seeds}, str(config or "the preset"))
+    return validate(TrainConfig, {**preset, **given, **seeds}, str(config or "the command"))
 
 
 def read_replacement(origin: Path | None, replace: list[str] | None) -> Replacement | None:

@@ -72,7 +72,13 @@ class Workshop:
         names = self.run.modalities
         shapes = {n: (1, specs[n].input_channels, specs[n].height, specs[n].width) for n in names}
         self.progress("export", 0, 1)
-        inputs = {"weights": self.run.weights_sha256, "shapes": shapes, **tools("torch", "onnx", "onnxscript")}
+        inputs = {
+            "weights": self.run.weights_sha256,
+            # Not all of the network is in its weights: trainings that differ in texture_weight alone have the same.
+            "model": self.run.model.config.model_dump(mode="json"),
+            "shapes": shapes,
+            **tools("torch", "onnx", "onnxscript"),
+        }
         found = self.cache.get("full", "onnx", inputs, lambda: to_bytes(export_onnx(self.run.model, shapes)))
         self.progress("export", 1, 1)
         return found

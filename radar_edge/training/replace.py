@@ -69,7 +69,7 @@ class Replacement:
                 f"a network of another shape cannot keep what {self.run.folder} learned",
                 found=", ".join(f"{key} {getattr(config, key)}" for key in SHAPE),
                 wanted=", ".join(f"{key} {trained[key]}" for key in SHAPE),
-                next_step="name the run's --preset, or a --config with these values",
+                next_step="name the run's --preset, and a --config with the values that differ even so",
             )
         if config.seed != self.run.document["config"]["seed"]:
             raise UsageError(

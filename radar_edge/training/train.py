@@ -76,8 +76,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 def preset_for(name: str, dataset: Dataset) -> dict[str, Any]:
     """What the preset says for these images: the network's side is that of the largest, if the preset's is larger.
 
-    An image made larger has no more to see in it, takes longer, and shows the texture's filters less than they were
-    made for (docs/experiments.md).
+    Of each modality the few images count that `index` looked at. An image made larger has no more to see in it, takes
+    longer, and shows the texture's filters less than they were made for (docs/experiments.md).
     """
     largest = max(max(spec.height, spec.width) for spec in dataset.specs.values())
     whole = max(LEAST_SIZE_PX, -(-largest // SIZE_STEP_PX) * SIZE_STEP_PX)
@@ -328,7 +328,7 @@ def load_state(folder: Path, state: State, fingerprint: str) -> None:
     if saved.get("fingerprint") != fingerprint:
         raise RunError(
             f"{folder} was begun with other data or another configuration",
-            next_step="resume with the same --data, --config, --seed and --from, or start in another folder",
+            next_step="resume with the same --data, --preset, --config, --seed and --from, or start in another folder",
         )
     state.model.load_state_dict(saved["model"])
     state.average.load_state_dict(saved["average"])

@@ -199,6 +199,15 @@ def test_a_second_build_only_looks(result: Result, run: Path, data: Path, signer
     assert [stage for stage in again.reused if stage.endswith("_errors")], "the search for layers is a stage too"
 
 
+def test_a_graph_kept_of_another_texture_weight_is_not_taken(run: Path, data: Path, tmp_path: Path) -> None:
+    """The weights are the same: training does not look at it."""
+    shutil.copytree(run, tmp_path / "run")
+    document = json.loads((run / "run.json").read_text())
+    document["model"]["texture_weight"] = 0.5
+    (tmp_path / "run" / "run.json").write_text(json.dumps(document))
+    assert open_workshop(tmp_path / "run", data).full != open_workshop(run, data).full
+
+
 def test_only_what_is_asked_for_is_built(result: Result, run: Path, data: Path, signer: Signer, tmp_path: Path) -> None:
     def built(folder: str, target_frr: float) -> Result:
         shop = open_workshop(run, data)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from radar_edge.benchmark.ablations import texture_alone, without_texture
 from radar_edge.models.radar import Radar, RadarConfig
 from radar_edge.models.texture import LIMIT, Texture
 
@@ -81,6 +82,25 @@ def test_equal_parts_give_equal_statistics() -> None:
     for one in (first, second):
         one.learn(weave(20, seed=4))
     assert all(torch.equal(a, b) for a, b in zip(first.buffers(), second.buffers(), strict=True))
+
+
+def test_the_texture_counts_as_the_network_or_an_ablation_says() -> None:
+    torch.manual_seed(0)
+    model = Radar(RadarConfig(channels={"a": 1}, height=64, width=64, features=8, shared=8)).eval()
+    model.texture["a"].learn(weave(20, seed=7))  # type: ignore[operator]
+    inputs, mask = {"a": weave(3, seed=8, period=4)}, torch.ones(3, 1)
+
+    def judged(texture_weight: float) -> torch.Tensor:
+        model.config = model.config.model_copy(update={"texture_weight": texture_weight})
+        return model(inputs, mask).anomaly_map
+
+    learned, whole = judged(0), judged(1)
+    assert not torch.allclose(learned, whole, atol=0.1)
+    assert torch.allclose(judged(0.75), learned + 0.75 * (whole - learned), atol=1e-5)
+    with without_texture():
+        assert torch.equal(judged(0.75), learned)
+    with texture_alone():
+        assert torch.allclose(judged(0.75) / 1e5, whole - learned, atol=1e-3)
 
 
 def test_the_present_modalities_textures_are_averaged() -> None:

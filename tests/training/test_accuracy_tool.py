@@ -15,7 +15,10 @@ from typing import Any
 import accuracy
 import numpy as np
 import pytest
+from accuracy_jobs import fit
 
+from radar_edge.data.layouts import index
+from radar_edge.errors import UsageError
 from radar_edge.preprocess import write_png
 from radar_edge.training import train as training
 
@@ -145,6 +148,22 @@ def test_a_kept_training_of_another_configuration_is_refused(job: tuple[list[str
     assert "steps 4" in done.stderr
     assert "steps 5" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kept_training_from_before_the_texture_had_a_weight_had_the_default(
+    job: tuple[list[str], Path], data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(Path(job[0][4]) / "noise-0" / "default", folder)
+    document = read(folder / "run.json")
+    config = document["config"]
+    for part in ("config", "model"):
+        document[part] = {key: value for key, value in document[part].items() if key != "texture_weight"}
+    (folder / "run.json").write_text(json.dumps(document))
+    same = training.TrainConfig.model_validate(config)
+    assert fit(index(data), folder, same, lambda *_: None).model.config.texture_weight == 1
+    with pytest.raises(UsageError, match=r"texture_weight 1\.0"):
+        fit(index(data), folder, same.model_copy(update={"texture_weight": 0.75}), lambda *_: None)
 
 
 def test_a_kept_training_on_other_images_is_refused(

@@ -242,7 +242,7 @@ def test_what_cannot_be_replaced_is_refused(
 
 @pytest.mark.parametrize("change", [{"size_px": 48}, {"features": 16}, {"shared": 16}, {"texture_weight": 0.5}])
 def test_another_shape_is_refused(change: dict[str, float], place: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="size_px 32, features 8, shared 8"):
+    with pytest.raises(UsageError, match=r"(?s)size_px 32, features 8, shared 8, texture_weight 1\.0.*and a --config"):
         train(
             index(place / "new"),
             tmp_path / "out",

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 from killing import killed_at
+from typer.testing import CliRunner
 
+from radar_edge.cli.main import app
 from radar_edge.config import validate
 from radar_edge.data.layouts import index
 from radar_edge.errors import ConfigError, DatasetError, MachineError, RunError, UsageError
@@ -70,6 +72,27 @@ def test_the_trained_network_judges_every_subset(run: Path) -> None:
     assert both.contribution.shape == (1, 2, 8, 8)
 
 
+@pytest.mark.parametrize(
+    ("words", "more", "side_px", "texture_weight"),
+    [
+        ((), "", 48, 1.0),
+        (("--preset", "full"), "", 48, 0.75),
+        (("--preset", "full"), "size_px: 64\ntexture_weight: 0", 64, 0.0),
+    ],
+)
+def test_the_command_enlarges_no_picture_unasked(
+    data: Path, tmp_path: Path, words: tuple[str, ...], more: str, side_px: int, texture_weight: float
+) -> None:
+    config = tmp_path / "small.yaml"
+    config.write_text(f"features: 8\nshared: 8\nbatch_size: 4\nsteps: 2\n{more}")
+    said = ("train", "--data", data, "--out", tmp_path / "run", "--config", config, *words)
+    done = CliRunner().invoke(app, [str(word) for word in said])
+    assert done.exit_code == 0, done.output
+    assert ("the images that were looked at are smaller" in done.stderr) == (not more)
+    shape = load_run(tmp_path / "run").model.config
+    assert (shape.height, shape.width, shape.texture_weight) == (side_px, side_px, texture_weight)
+
+
 def test_equal_seeds_give_equal_weights_and_others_do_not(data: Path, run: Path, tmp_path: Path) -> None:
     train(index(data), tmp_path / "same", TrainConfig(**SMALL))
     train(index(data), tmp_path / "other", TrainConfig(**SMALL, seed=1))
@@ -102,7 +125,7 @@ def test_a_training_killed_and_resumed_is_bit_exact(data: Path, run: Path, tmp_p
         load_run(folder)
     with pytest.raises(UsageError, match="--resume"):
         train(index(data), folder, TrainConfig(**SMALL))
-    with pytest.raises(RunError, match="other data or another configuration"):
+    with pytest.raises(RunError, match=r"(?s)other data or another configuration.*--preset"):
         train(index(data), folder, TrainConfig(**SMALL, learning_rate=0.1), resume=True)
     steps = []
     train(index(data), folder, TrainConfig(**SMALL), resume=True, report=lambda p: steps.append(p.step))
