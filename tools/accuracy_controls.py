@@ -85,7 +85,8 @@ def missing_of(
     """The missing-modality protocol; None with one modality.
 
     In each row two figures more: `untrained`, that network's calibrated one, and `perfect`, of a detector that misses
-    nothing that the modalities left can show.
+    nothing that the modalities left show, by what is said of the defects; None where of some
+    defect nothing is said.
     """
     whole, preprocess = verdicts.complete, verdicts.run.preprocess
     if len(whole) == 1:
@@ -97,9 +98,10 @@ def missing_of(
     held_out = judge(runners, [p.sample for p in verdicts.held_out[whole]], preprocess, progress, stage)
     # Only its calibrated figure is read: its own placeholders would cost two judgements a part for nobody's question.
     control = protocol(untrained, filled, calibrations_of(held_out))
-    most = protocol(perfect(verdicts.tested), filled, verdicts.calibrations)
-    for row, first, best in zip(found["rows"], control["rows"], most["rows"], strict=True):
-        row |= {"untrained": first["calibrated"], "perfect": best["raw"]}
+    known = all(sample.is_good or sample.visible_in is not None for sample in parts)
+    most = protocol(perfect(verdicts.tested), filled, verdicts.calibrations)["rows"] if known else None
+    for n, (row, first) in enumerate(zip(found["rows"], control["rows"], strict=True)):
+        row |= {"untrained": first["calibrated"], "perfect": most[n]["raw"] if most else None}
     return found
 
 

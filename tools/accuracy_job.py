@@ -19,6 +19,10 @@ SCHEMA_VERSION = 2
 """Of the documents. One of another version is made again; what was trained for it is not."""
 
 
+WEIGHT_BEFORE = 1.0
+"""The texture's, in documents that do not say it."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One set, configuration and training, and where its files are."""
@@ -55,8 +59,11 @@ class Job:
     @property
     def is_done(self) -> bool:
         """A trial of fewer steps is not the preset's."""
-        wanted = {"schema_version": SCHEMA_VERSION, "steps": self.config.steps, "size_px": self.config.size_px}
-        return self.document.is_file() and wanted.items() <= read(self.document).items()
+        if not self.document.is_file():
+            return False
+        config = self.config
+        wanted = {"schema_version": SCHEMA_VERSION, **config.model_dump(include={"steps", "size_px", "texture_weight"})}
+        return wanted.items() <= {"texture_weight": WEIGHT_BEFORE, **read(self.document)}.items()
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -80,6 +87,7 @@ def head(job: Job) -> dict[str, Any]:
         "seed": job.config.seed,
         "steps": job.config.steps,
         "size_px": job.config.size_px,
+        "texture_weight": job.config.texture_weight,
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
     }

@@ -126,8 +126,8 @@ def test_the_recipe_is_held_against_what_knows_nothing(job: tuple[list[str], Pat
     rows = [row for row in document["missing"]["rows"] if row["rate"] == 0.7]
     assert [row["missing"] for row in rows] == ["rgb", "tir", "both"]
     assert all(row["gain"] == pytest.approx(row["calibrated"] - row["placeholder"]) for row in rows)
-    # Nothing says which camera shows the mark, so each of them could.
-    assert all(row["perfect"] == 1 for row in rows)
+    # Nothing says which camera shows the mark.
+    assert all(row["perfect"] is None for row in rows)
 
 
 def test_an_older_document_is_made_again_without_a_training(job: tuple[list[str], Path]) -> None:
