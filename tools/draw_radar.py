@@ -53,8 +53,13 @@ def stages() -> str:
         arrow((575, 185), (575, 150), (1010, 150), (1010, 185)),
         box(660, 290, 150, 44, "presence m: 1, or 0\nif a camera failed", "warn"),
         arrow((735, 290), (735, 245)),
+        box(320, 375, 150, 44, "texture statistics t:\nset, not trained", "none"),
+        arrow((20, 100), (8, 100), (8, 397), (320, 397)),
+        line(65, 340, 65, 397, 'stroke="#444" stroke-width="1.4"'),
+        arrow((470, 397), (1010, 397), (1010, 245)),
+        text(740, 390, "mean of those there, times w", anchor="middle"),
     ]
-    return picture(1080, 380, "RADAR: two stages", parts)
+    return picture(1080, 425, "RADAR: two stages", parts)
 
 
 def fusion() -> str:
