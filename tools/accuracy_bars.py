@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import mean
 
-from accuracy_documents import PRESETS, RECIPE, Interval, Results, at, interval, row, table, values
+from accuracy_documents import PRESETS, RECIPE, Document, Interval, Results, at, interval, row, table, values
 from accuracy_tables import missing_rows
 
 NOT_RUN = "not run"
@@ -118,7 +118,7 @@ def over_late_fusion(results: Results, name: str, preset: str) -> Found | None:
     return None if one is None else paired(one)
 
 
-def paired(one: dict[str, float]) -> Found:
+def paired(one: Document) -> Found:
     return Found(one["difference"], len(one["seeds"]), one["difference_ci"])
 
 

@@ -94,7 +94,7 @@ def late_fusion(dataset: Dataset, job: Job, progress: Progress) -> tuple[dict[st
         found |= figures(verdicts, progress)
         scores = [part.score for part in verdicts.held_out[subset]]
         tested[subset] = list(verdicts.tested[subset])
-        standard.append([replace(p, score=(p.score - np.mean(scores)) / np.std(scores)) for p in tested[subset]])
+        standard.append([replace(p, score=float((p.score - np.mean(scores)) / np.std(scores))) for p in tested[subset]])
     fused = [replace(parts[0], score=float(np.mean([p.score for p in parts]))) for parts in zip(*standard, strict=True)]
     subset = Subset(dataset.modalities)
     found[subset.slug] = {**separation("image_auroc", fused), "validation_image_auroc": None}

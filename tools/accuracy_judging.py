@@ -133,7 +133,8 @@ class InTheDark(Runner):
 
 def darkened(x: Tensor, preprocess: Preprocess) -> Tensor:
     spec = preprocess.modalities["rgb"]
-    black = (-np.asarray(spec.offset, np.float32) / np.asarray(spec.scale, np.float32)).reshape(1, -1, 1, 1)
+    offset, scale = (np.asarray(values, np.float32).reshape(1, -1, 1, 1) for values in (spec.offset, spec.scale))
+    black: Tensor = np.divide(-offset, scale)  # for `/` numpy's types say complex
     return black + np.float32(DARK) * (x - black)
 
 

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from radar_edge.bundle import Bundle, Signer, create_key
+from radar_edge.bundle import PRECISIONS, Bundle, Precision, Signer, create_key
 from radar_edge.cli.bench import cases_of, machine
 from radar_edge.data.layouts import Sample
 from radar_edge.evaluation.compare import compare
@@ -217,7 +217,7 @@ def rounding(bundle: Bundle) -> dict[str, Any]:
 def on_test_parts(shop: Workshop, bundle: Bundle) -> dict[str, Any]:
     """Losses of the lower precisions, and parity of PyTorch, graph and bundle."""
     parts = shop.dataset.select("test")
-    by_precision = {p: judged_by(bundle, p, parts) for p in ("fp32", "fp16", "int8")}
+    by_precision = {p: judged_by(bundle, p, parts) for p in PRECISIONS}
     with ExitStack() as stack:
         networks = {s: stack.enter_context(TorchRunner(shop.run.model, s)) for s in shop.subsets}
         of_torch = judge(networks, parts, shop.run.preprocess)
@@ -229,7 +229,7 @@ def on_test_parts(shop: Workshop, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def judged_by(bundle: Bundle, precision: str, parts: tuple[Sample, ...]) -> dict[Subset, list[Judged]]:
+def judged_by(bundle: Bundle, precision: Precision, parts: tuple[Sample, ...]) -> dict[Subset, list[Judged]]:
     shipped = {(e.subset, e.precision): e for e in bundle.manifest.engines}
     with ExitStack() as stack:
         runners = {

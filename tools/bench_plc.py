@@ -27,7 +27,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from radar_edge.clock import MonotonicClock
-from radar_edge.config import Plc
+from radar_edge.config import ModbusMasterConfig, Plc
 from radar_edge.records import Code, Ne107, Reason, Verdict
 from radar_edge.runtime.plc import open_link
 from radar_edge.runtime.plc.link import PlcLink, StatusBit
@@ -44,6 +44,9 @@ from radar_edge.simulation.cable import Cable
 DRIVERS = {"master": "modbus-slave", "slave": "modbus-master"}
 """The PLC's role -> our driver."""
 RECOVER_S = 2.0
+WRITTEN = [1, 2, 3, 4]
+Master = tuple[Callable[[], object], Callable[[], object]]
+"""Writes WRITTEN and waits for the reply; closes the port."""
 
 
 class Product:
@@ -244,37 +247,15 @@ def kill(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def roundtrip(given: argparse.Namespace) -> dict[str, Any]:
-    import minimalmodbus
-    from pymodbus.client import ModbusSerialClient
-
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "runtime" / "plc"))
     from peer_programs import slave_on
 
-    from radar_edge.config import ModbusMasterConfig
-    from radar_edge.runtime.plc import modbus_master, rtu_master
-    from radar_edge.runtime.plc.port import open_port
-
-    names = ("radar-edge", "pymodbus", "minimalmodbus")
+    names = tuple(MASTERS)
     spent: dict[str, list[float]] = {name: [] for name in names}
     with Cable() as cable, slave_on(cable.b):
         for turn in range(5):
             for name in names[turn % 3 :] + names[: turn % 3]:
-                if name == "radar-edge":
-                    config = ModbusMasterConfig(driver="modbus-master", port=cable.a)
-                    asker = modbus_master.Asker(config, MonotonicClock())
-                    port = open_port(config, modbus_master.READ_STEP_S)
-                    write = lambda a=asker, p=port: a.ask(p, rtu_master.write_holding(1, 10, [1, 2, 3, 4]))  # noqa: E731
-                    close = port.close
-                elif name == "pymodbus":
-                    client = ModbusSerialClient(cable.a, baudrate=115200, timeout=1, retries=0)
-                    client.connect()
-                    write = lambda c=client: c.write_registers(10, [1, 2, 3, 4], device_id=1)  # noqa: E731
-                    close = client.close
-                else:
-                    instrument = minimalmodbus.Instrument(cable.a, 1, close_port_after_each_call=False)
-                    instrument.serial.baudrate = 115200
-                    write = lambda i=instrument: i.write_registers(10, [1, 2, 3, 4])  # noqa: E731
-                    close = instrument.serial.close
+                write, close = MASTERS[name](cable.a)
                 for _ in range(given.parts // 5):
                     began = time.perf_counter()
                     write()
@@ -287,6 +268,33 @@ def roundtrip(given: argparse.Namespace) -> dict[str, Any]:
     return found | {"faults": []}
 
 
+def our_master(cable: str) -> Master:
+    from radar_edge.runtime.plc import modbus_master, rtu_master
+    from radar_edge.runtime.plc.port import open_port
+
+    config = ModbusMasterConfig(driver="modbus-master", port=cable)
+    asker = modbus_master.Asker(config, MonotonicClock())
+    port = open_port(config, modbus_master.READ_STEP_S)
+    return lambda: asker.ask(port, rtu_master.write_holding(1, 10, WRITTEN)), port.close
+
+
+def pymodbus_master(cable: str) -> Master:
+    from pymodbus.client import ModbusSerialClient
+
+    client = ModbusSerialClient(cable, baudrate=115200, timeout=1, retries=0)
+    client.connect()
+    return lambda: client.write_registers(10, WRITTEN, device_id=1), client.close
+
+
+def minimalmodbus_master(cable: str) -> Master:
+    import minimalmodbus
+
+    instrument = minimalmodbus.Instrument(cable, 1, close_port_after_each_call=False)
+    instrument.serial.baudrate = 115200
+    return lambda: instrument.write_registers(10, WRITTEN), instrument.serial.close
+
+
+MASTERS = {"radar-edge": our_master, "pymodbus": pymodbus_master, "minimalmodbus": minimalmodbus_master}
 SCENARIOS = {"late": late, "lost": lost, "noise": noise, "unplug": unplug, "kill": kill, "roundtrip": roundtrip}
 
 

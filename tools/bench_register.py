@@ -63,12 +63,12 @@ def trial(one: Pairs, other: Pairs, limit_percent: float, rng: np.random.Generat
         return None
     edge = corners(height, width)
     inner = edge.mean(axis=0) + 0.6 * (edge - edge.mean(axis=0))
-    errors = [
+    corner_px, middle_px = (
         float(np.linalg.norm(transform(second.homography, at) - transform(first.homography @ mount, at), axis=1).max())
         for at in (edge, inner)
-    ]
+    )
     limit_px = limit_percent / 100 * max(view)
-    return Trial(*errors, accepted=not (first.faults(limit_px) or second.faults(limit_px)))
+    return Trial(corner_px, middle_px, accepted=not (first.faults(limit_px) or second.faults(limit_px)))
 
 
 def summary(trials: list[Trial | None]) -> dict[str, object]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ import torch
 from scipy.stats import ks_2samp
 
 from radar_edge.data.layouts import index
-from radar_edge.evaluation.evaluate import judge
+from radar_edge.evaluation.evaluate import Judged, judge
 from radar_edge.evaluation.metrics import rate_interval
 from radar_edge.export.parts import held_out_parts
 from radar_edge.modality import all_subsets
@@ -37,14 +38,20 @@ def scores_of(run_folder: Path, data: Path) -> dict[str, tuple[np.ndarray, np.nd
     run, dataset = load_run(run_folder), index(data)
     with ExitStack() as stack:
         runners = {s: stack.enter_context(TorchRunner(run.model, s)) for s in all_subsets(run.modalities)}
-        sides = [held_out_parts(dataset.samples, run.held_out), dataset.select("test", good=True)]
-        judged = [judge(runners, side, run.preprocess) for side in sides]
-    return {s.slug: tuple(np.array([p.score for p in side[s]]) for side in judged) for s in runners}
+        held_out = judge(runners, held_out_parts(dataset.samples, run.held_out), run.preprocess)
+        tested = judge(runners, dataset.select("test", good=True), run.preprocess)
+    return {s.slug: (scores_in(held_out[s]), scores_in(tested[s])) for s in runners}
+
+
+def scores_in(parts: Sequence[Judged]) -> np.ndarray:
+    return np.array([part.score for part in parts])
 
 
 @cache
 def interval(rejected: int, parts: int) -> tuple[float, float]:
-    return rate_interval(np.arange(parts) < rejected, [str(i) for i in range(parts)])
+    found = rate_interval(np.arange(parts) < rejected, [str(i) for i in range(parts)])
+    assert found is not None  # only no parts at all have none
+    return found
 
 
 def about(held: np.ndarray, test: np.ndarray, target: float) -> dict[str, object]:

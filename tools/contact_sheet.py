@@ -78,7 +78,7 @@ def tile(sample: Sample, name: str) -> Picture:
 
 def coloured(image: Picture) -> Picture:
     low, high = np.percentile(image, (1, 99.8))
-    scaled = np.clip((image - low) / max(high - low, 1) * 255, 0, 255).astype(np.uint8)
+    scaled: npt.NDArray[np.uint8] = np.clip((image - low) / max(high - low, 1) * 255, 0, 255).astype(np.uint8)
     return cv2.applyColorMap(scaled, cv2.COLORMAP_INFERNO)
 
 

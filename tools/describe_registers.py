@@ -5,12 +5,15 @@ What each number means stands here in words; a number without words is an error,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum, IntFlag
+from typing import TypeVar
 
 from radar_edge.records import Code, Ne107, Reason
 from radar_edge.runtime.plc.link import StatusBit
 from radar_edge.runtime.plc.registers import MAP_VERSION, MAX_NUMBER, Holding, Input
+
+Number = TypeVar("Number", bound=IntEnum | IntFlag)
 
 INPUT = {
     Input.MAP_VERSION: f"{MAP_VERSION}",
@@ -88,8 +91,8 @@ def page() -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def table(title: str, first: str, kind: type[IntEnum | IntFlag], words: Mapping[int, str]) -> str:
-    rows = [f"| {member.value} | {member.name} | {words[member]} |" for member in kind]
+def table(title: str, first: str, members: Iterable[Number], words: Mapping[Number, str]) -> str:
+    rows = [f"| {member.value} | {member.name} | {words[member]} |" for member in members]
     return "\n".join([f"## {title}", "", f"| {first} | name | |", "| --- | --- | --- |", *rows])
 
 

@@ -81,8 +81,8 @@ def svg() -> str:
             at = base + 26 * row
             parts.append(line(x(start), x(start + length), at, at, 'stroke="#333" stroke-width="2"'))
             parts.append(f'<text x="{x(start):.0f}" y="{at + 15:.0f}">{text}</text>')
-        end = x(start + window)
-        parts.append(line(end, end, TOP, base + 26, 'stroke="#a33" stroke-dasharray="4 4"'))
+        closes = x(start + window)
+        parts.append(line(closes, closes, TOP, base + 26, 'stroke="#a33" stroke-dasharray="4 4"'))
     parts.append(f'<text x="12" y="24" font-size="15">{CAPTION}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 

@@ -75,12 +75,13 @@ QUICK = Size(30, 6, 3, {"size_px": 32, "features": 8, "shared": 8, "batch_size":
 def ellipse(x: float, y: float, a: float, b: float, edge: float = 10.0) -> Plane:
     """`[SIDE, SIDE]`, 1 within; centre and half axes in units of half the side."""
     v, u = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
-    return np.clip((1 - np.hypot((u - x) / a, (v - y) / b)) * edge, 0, 1)
+    filled: Plane = np.clip((1 - np.hypot((u - x) / a, (v - y) / b)) * edge, 0, 1)
+    return filled
 
 
 def smooth_field(rng: np.random.Generator, knots: int) -> Plane:
     """`[SIDE, SIDE]` of unit spread."""
-    return cv2.resize(rng.standard_normal((knots, knots)), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(rng.standard_normal((knots, knots)), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
 
 
 def tissues(rng: np.random.Generator) -> dict[str, Plane]:
@@ -115,7 +116,8 @@ def pictures(seed: tuple[int, ...], lesion: str | None) -> tuple[dict[str, npt.N
         picture = grain * sum(level * share for level, share in zip(levels, shares.values(), strict=True))
         picture += region * LESIONS[lesion].get(name, 0) if lesion else 0
         if name == "dwi":
-            picture = cv2.GaussianBlur(picture, (0, 0), 1.2)  # echo-planar: fast, and coarse
+            # Echo-planar: fast, and coarse.
+            picture = cv2.GaussianBlur(picture, (0, 0), 1.2)  # type: ignore[assignment]
         picture *= rng.normal(1, 0.03) * (1 + 0.04 * smooth_field(rng, 3))
         noise = 0.02 * rng.standard_normal((2, SIDE, SIDE))
         made[name] = np.clip(np.hypot(picture + noise[0], noise[1]) * COUNTS, 0, 65535).astype(np.uint16)

@@ -60,8 +60,11 @@ def fuzz(folder: Path, times: int) -> dict[str, Any]:
         changed[name] += 1
     create_key(folder / "others")
     others = trusted_keys(folder / "others")
-    for name, opener in (("bundle", lambda: open_bundle(folder / "bundle", others)),
-                         ("device", lambda: open_device(folder / "device", digest, others))):  # fmt: skip
+    openers_of_others: dict[str, Callable[[], object]] = {
+        "bundle": lambda: open_bundle(folder / "bundle", others),
+        "device": lambda: open_device(folder / "device", digest, others),
+    }
+    for name, opener in openers_of_others.items():
         if not refused(opener):
             faults.append(f"the {name} was accepted although its key is not trusted")
     for opener in openers.values():

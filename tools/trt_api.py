@@ -14,6 +14,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 OUT = Path(__file__).parent.parent / "tests" / "export" / "trt_api"
 ENTRY_POINTS = (
@@ -48,7 +49,7 @@ def main(versions: list[str]) -> None:
         print(f"{path}: {len(document['classes'])} classes of TensorRT {document['version']}")
 
 
-def api_of(version: str, folder: Path) -> dict[str, object]:
+def api_of(version: str, folder: Path) -> dict[str, Any]:
     major = version.split(".")[0]
     wheel_command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder)]
     subprocess.run([*wheel_command, f"tensorrt-cu12-bindings=={version}"], check=True)
@@ -62,7 +63,7 @@ def api_of(version: str, folder: Path) -> dict[str, object]:
         subprocess.run(command, check=True)
     environment = {"LD_LIBRARY_PATH": str(folder), "PYTHONPATH": str(folder / "package")}
     read = subprocess.run([sys.executable, "-c", READ], check=True, env=environment, capture_output=True, text=True)
-    document: dict[str, object] = json.loads(read.stdout)
+    document: dict[str, Any] = json.loads(read.stdout)
     return document
 
 
