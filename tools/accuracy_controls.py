@@ -85,8 +85,7 @@ def missing_of(
     """The missing-modality protocol; None with one modality.
 
     In each row two figures more: `untrained`, that network's calibrated one, and `perfect`, of a detector that misses
-    nothing that the modalities left show, by what is said of the defects; None where of some
-    defect nothing is said.
+    nothing that the modalities left show, by what is said of the defects; None where of some defect nothing is said.
     """
     whole, preprocess = verdicts.complete, verdicts.run.preprocess
     if len(whole) == 1:

@@ -19,10 +19,6 @@ SCHEMA_VERSION = 2
 """Of the documents. One of another version is made again; what was trained for it is not."""
 
 
-WEIGHT_BEFORE = 1.0
-"""The texture's, in documents that do not say it."""
-
-
 @dataclass(frozen=True)
 class Job:
     """One set, configuration and training, and where its files are."""
@@ -58,12 +54,12 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """A trial of fewer steps is not the preset's."""
+        """A trial of fewer steps is not the preset's. A document that says no texture_weight has the default one."""
         if not self.document.is_file():
             return False
-        config = self.config
-        wanted = {"schema_version": SCHEMA_VERSION, **config.model_dump(include={"steps", "size_px", "texture_weight"})}
-        return wanted.items() <= {"texture_weight": WEIGHT_BEFORE, **read(self.document)}.items()
+        wanted = self.config.model_dump(include={"steps", "size_px", "texture_weight"})
+        said = {"texture_weight": training.TrainConfig().texture_weight, **read(self.document)}
+        return {"schema_version": SCHEMA_VERSION, **wanted}.items() <= said.items()
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from schema_tables import sections
 
-from radar_edge.training.train import PRESETS, TrainConfig
+from radar_edge.data.layouts import SPEC_IMAGES
+from radar_edge.training.train import LEAST_SIZE_PX, PRESETS, SIZE_STEP_PX, TrainConfig
 
 
 def page() -> str:
@@ -17,9 +18,10 @@ def page() -> str:
     )
 
 
-SIZES = """\
+SIZES = f"""\
 `train` takes a smaller `size_px` where images are smaller: the longer side of the largest of train/good, rounded up to
-a multiple of 16, 32 at least. Of each modality at most 15 images are looked at, spread evenly.
+a multiple of {SIZE_STEP_PX}, {LEAST_SIZE_PX} at least. Of each modality at most {2 * SPEC_IMAGES - 1} images are looked
+at, spread evenly.
 """
 
 
